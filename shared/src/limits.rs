@@ -1,0 +1,57 @@
+//! Every bound that a stranger can run into, in one place. Sizes are bytes, times are seconds, unless a name says more.
+
+/// One frame's JSON.
+pub const FRAME: usize = 64 * 1024;
+/// Every reply to `status` and `withdraw` is padded to exactly this.
+pub const STATUS_REPLY: usize = 1024;
+/// One payload, and so one item.
+pub const ITEM: u64 = 64 * 1024 * 1024;
+/// One stored piece of a payload, and the unit in which payloads flow.
+pub const CHUNK: usize = 1024 * 1024;
+/// An item's or a document's title.
+pub const TITLE: usize = 160;
+/// A media type.
+pub const MEDIA_TYPE: usize = 100;
+/// Why a visitor asks.
+pub const PURPOSE: usize = 1000;
+/// How a visitor wants to be reached.
+pub const CONTACT: usize = 200;
+/// A question to the owner.
+pub const QUESTION: usize = 2000;
+/// A node's or an owner's name.
+pub const NAME: usize = 64;
+/// An owner's answer to a question.
+pub const ANSWER: usize = 1024 * 1024;
+/// A statement as signed.
+pub const STATEMENT: usize = 16 * 1024;
+/// An armoured SSH signature.
+pub const SIGNATURE: usize = 4096;
+/// A publication's whole bundle.
+pub const PUBLICATION: usize = 8 * 1024 * 1024;
+/// Documents in a publication, and entries in its catalogue.
+pub const PUBLICATION_ENTRIES: usize = 2000;
+/// How long a request waits for the owner before it lapses: 14 days.
+pub const ASKING_LIFE: u64 = 14 * 86_400;
+/// How long a release can be collected unless the owner says otherwise: 7 days.
+pub const RELEASE_LIFE: u64 = 7 * 86_400;
+/// The longest that an owner may keep a release open: 90 days.
+pub const RELEASE_LIFE_MAX: u64 = 90 * 86_400;
+/// The most collections that one approval may allow.
+pub const COLLECTIONS: u32 = 20;
+/// Undecided requests of one lane.
+pub const LANE_UNDECIDED: usize = 500;
+/// Calls in progress on one link.
+pub const CALLS: u32 = 2048;
+/// A peer that makes no progress for this long is given up.
+pub const STALL: u64 = 10;
+/// A quiet link is kept alive this often, below the 30 s that home routers keep a UDP mapping.
+pub const KEEP_ALIVE: u64 = 10;
+/// A silent link is dead after this.
+pub const IDLE: u64 = 25;
+/// Unread bytes that one connection may have in flight towards us.
+pub const LINK_WINDOW: u32 = 64 * 1024 * 1024;
+/// Unread bytes that one stream may have in flight towards us.
+pub const STREAM_WINDOW: u32 = 1024 * 1024;
+/// Payloads on their way to visitors at once. Together their unread bytes leave room in [`LINK_WINDOW`] for every other
+/// call, so that visitors who do not read hold nobody up.
+pub const DELIVERIES: usize = 60;

@@ -1,0 +1,406 @@
+//! The visible form of text that a stranger or a document wrote: the only way in which such text reaches a statement or a
+//! terminal.
+//!
+//! It is **injective**: different texts never have the same visible form, so a signature over the form is one over the text.
+//! It is **bounded**: one byte of text becomes at most nine bytes. It holds no character that moves a cursor, reorders its
+//! neighbours or takes no room.
+//!
+//! Kept as they are: U+0020 to U+007E except the backslash; every other scalar that is a letter, number, punctuation or
+//! symbol (general categories L*, N*, P*, S*; Unicode Standard, section 4.5) and has a width (UAX #11); and at most two
+//! combining marks (Mn, Mc) directly after such a scalar. A backslash is `\\`, LF `\n`, TAB `\t`, CR `\r`. All else,
+//! default-ignorable and blank scalars of those categories included, is `\{U+XXXX}`.
+
+use std::fmt::Write as _;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
+use unicode_width::UnicodeWidthChar as _;
+
+/// Combining marks kept on one base: enough for the writing systems in use, too few to paint over neighbouring rows.
+const MARKS: usize = 2;
+/// Terminal columns of a row's frame.
+const FRAME: usize = 2;
+/// The narrowest block, in terminal columns: the frame and the longest escape fit.
+const NARROWEST: usize = 24;
+
+/// The text is not the visible form of any text, or not its one spelling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the visible form of a text: an escape is unknown or unneeded, or a character should be escaped")]
+pub struct NotVisible;
+
+/// The visible form of `text`, without any line break. Exact inverse: [`unline`].
+pub fn line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        rest = &rest[unit(rest, &mut out).bytes..];
+    }
+    out
+}
+
+/// The text of which `visible` is the visible form: `unline(v) == Ok(t)` exactly when `line(&t) == v`.
+///
+/// # Errors
+/// [`NotVisible`] for anything that [`line()`] would not have written.
+pub fn unline(visible: &str) -> Result<String, NotVisible> {
+    let mut text = String::with_capacity(visible.len());
+    let mut rest = visible;
+    while let Some((kept, escaped)) = rest.split_once('\\') {
+        text.push_str(kept);
+        let (scalar, after) = unescape(escaped).ok_or(NotVisible)?;
+        text.push(scalar);
+        rest = after;
+    }
+    text.push_str(rest);
+    if line(&text) == visible { Ok(text) } else { Err(NotVisible) }
+}
+
+/// The scalar that an escape stands for, and what follows it; the backslash is already taken.
+fn unescape(escaped: &str) -> Option<(char, &str)> {
+    if let Some(hex) = escaped.strip_prefix("{U+") {
+        let (digits, after) = hex.split_once('}')?;
+        let scalar = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
+        return Some((scalar, after));
+    }
+    let mut chars = escaped.chars();
+    let scalar = match chars.next()? {
+        '\\' => '\\',
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        _ => return None,
+    };
+    Some((scalar, chars.as_str()))
+}
+
+/// `bytes` as framed terminal rows, none of them wider than `width` columns (at least 24: less is taken as 24).
+///
+/// Each line of the text starts a row with `│ `; what does not fit goes on in rows that start with `┊ `. A final LF starts
+/// an empty last row, so that texts with and without it differ. Within rows the rules are those of [`line()`]; a byte that is
+/// not part of valid UTF-8 is shown as `\{XX}`. A base is never parted from its marks, nor an escape broken. Rows are made
+/// one at a time, in time and space of one row.
+pub fn rows(bytes: &[u8], width: usize) -> Rows<'_> {
+    Rows { rest: Some(bytes), room: width.max(NARROWEST) - FRAME, start: "│ " }
+}
+
+/// The iterator of [`rows`].
+#[derive(Debug, Clone)]
+pub struct Rows<'a> {
+    /// What is still to be shown; `None` after the last row.
+    rest: Option<&'a [u8]>,
+    /// Columns beside the frame.
+    room: usize,
+    /// The next row's frame.
+    start: &'static str,
+}
+
+impl Iterator for Rows<'_> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let mut rest = self.rest?;
+        let mut row = String::from(self.start);
+        let mut used = 0;
+        loop {
+            match rest {
+                [] => {
+                    self.rest = None;
+                    return Some(row);
+                }
+                [b'\n', after @ ..] => {
+                    (self.rest, self.start) = (Some(after), "│ ");
+                    return Some(row);
+                }
+                _ => {}
+            }
+            let end = row.len();
+            let taken = unit(rest, &mut row);
+            if used + taken.columns > self.room {
+                row.truncate(end);
+                (self.rest, self.start) = (Some(rest), "┊ ");
+                return Some(row);
+            }
+            used += taken.columns;
+            rest = &rest[taken.bytes..];
+        }
+    }
+}
+
+/// What stays together: a kept base with its marks, or one escape.
+struct Unit {
+    /// Bytes of the source.
+    bytes: usize,
+    /// Terminal columns of what was written: the sum over its characters, which no terminal's ligatures exceed.
+    columns: usize,
+}
+
+/// Writes the visible form of the unit at the start of `source`, which is not empty.
+fn unit(source: &[u8], out: &mut String) -> Unit {
+    let Some(base) = scalar(source) else {
+        return escape(1, out, |out| write!(out, "\\{{{:02X}}}", source[0]));
+    };
+    let bytes = base.len_utf8();
+    match base {
+        '\\' => escape(bytes, out, |out| out.write_str("\\\\")),
+        '\n' => escape(bytes, out, |out| out.write_str("\\n")),
+        '\t' => escape(bytes, out, |out| out.write_str("\\t")),
+        '\r' => escape(bytes, out, |out| out.write_str("\\r")),
+        _ if is_base(base) => with_marks(base, &source[bytes..], out),
+        ' ' => escape(bytes, out, |out| out.write_str(" ")),
+        _ => escape(bytes, out, |out| write!(out, "\\{{U+{:04X}}}", u32::from(base))),
+    }
+}
+
+/// Writes ASCII that stands for `bytes` of the source.
+fn escape(bytes: usize, out: &mut String, write: impl FnOnce(&mut String) -> std::fmt::Result) -> Unit {
+    let start = out.len();
+    // Writing to a `String` cannot fail.
+    let _ = write(out);
+    Unit { bytes, columns: out.len() - start }
+}
+
+fn with_marks(base: char, mut after: &[u8], out: &mut String) -> Unit {
+    out.push(base);
+    let mut unit = Unit { bytes: base.len_utf8(), columns: columns(base) };
+    for _ in 0..MARKS {
+        let Some(mark) = scalar(after).filter(|c| is_mark(*c)) else { break };
+        out.push(mark);
+        unit.bytes += mark.len_utf8();
+        unit.columns += columns(mark);
+        after = &after[mark.len_utf8()..];
+    }
+    unit
+}
+
+/// The scalar at the start of `source`, if its first bytes are one's UTF-8.
+fn scalar(source: &[u8]) -> Option<char> {
+    let size = match source.first()? {
+        0x00..=0x7F => 1,
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => return None,
+    };
+    std::str::from_utf8(source.get(..size)?).ok()?.chars().next()
+}
+
+fn columns(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+/// Kept, and may carry marks. A space may not: a mark on it would seem to stand alone.
+fn is_base(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_graphic() && c != '\\';
+    }
+    let group = c.general_category_group();
+    let visible = matches!(
+        group,
+        GeneralCategoryGroup::Letter
+            | GeneralCategoryGroup::Number
+            | GeneralCategoryGroup::Punctuation
+            | GeneralCategoryGroup::Symbol
+    );
+    visible && columns(c) > 0 && !is_blank(c)
+}
+
+fn is_mark(c: char) -> bool {
+    let category = c.general_category();
+    matches!(category, GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark) && !is_blank(c)
+}
+
+/// Scalars that fonts leave blank although their category says otherwise: the default-ignorable letters and marks
+/// (DerivedCoreProperties.txt), the blank Braille pattern, the Egyptian blanks, the null notehead, the Khitan filler, and
+/// the object replacement character.
+fn is_blank(c: char) -> bool {
+    matches!(c,
+        '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2065}'
+        | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{FFFC}'
+        | '\u{13441}' | '\u{13442}' | '\u{16FE4}' | '\u{1D159}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use unicode_width::UnicodeWidthStr as _;
+
+    /// Every Unicode scalar value: 1,112,064 of them.
+    fn scalars() -> impl Iterator<Item = char> {
+        (0..=0x10_FFFF).filter_map(char::from_u32)
+    }
+
+    /// Scalars that may never survive, from the Unicode files and not from the code under test.
+    fn forbidden(c: char) -> bool {
+        c.is_control()
+            || (c.is_whitespace() && c != ' ')
+            || matches!(c, '\u{AD}' | '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{FEFF}'
+                | '\u{2060}'..='\u{206F}' | '\u{FFF0}'..='\u{FFFC}' | '\u{180B}'..='\u{180F}' | '\u{FE00}'..='\u{FE0F}'
+                | '\u{1D173}'..='\u{1D17A}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{13430}'..='\u{1343F}' | '\u{34F}'
+                | '\u{115F}'..='\u{1160}' | '\u{3164}' | '\u{FFA0}' | '\u{2800}' | '\u{17B4}'..='\u{17B5}'
+                | '\u{E000}'..='\u{F8FF}' | '\u{E0000}'..='\u{10FFFF}')
+    }
+
+    #[test]
+    fn every_scalar_comes_back_and_nothing_hidden_survives() {
+        let mut seen = HashSet::new();
+        let mut count = 0;
+        for c in scalars() {
+            count += 1;
+            let alone = line(c.encode_utf8(&mut [0; 4]));
+            assert_eq!(unline(&alone).as_deref(), Ok(c.encode_utf8(&mut [0; 4]) as &str), "{c:?}");
+            assert!(alone.chars().all(|c| !forbidden(c) && c.width() > Some(0)), "{c:?} alone: {alone:?}");
+            assert!(alone.len() <= 9 * c.len_utf8(), "{c:?}");
+            assert!(seen.insert(alone), "{c:?} is shown as another scalar is");
+        }
+        assert_eq!(count, 1_112_064);
+    }
+
+    #[test]
+    fn every_scalar_is_told_apart_among_neighbours() {
+        for c in scalars() {
+            for text in
+                [format!("a{c}"), format!("{c}\u{301}"), format!("a{c}\u{301}{c}\u{302}{c}"), format!("\\{c}{{U+41}}")]
+            {
+                let visible = line(&text);
+                assert_eq!(unline(&visible).as_ref(), Ok(&text), "{visible}");
+                assert!(!visible.chars().any(forbidden), "{text:?}: {visible:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn spellings() {
+        for (text, visible) in [
+            ("Curriculum vitae", "Curriculum vitae"),
+            ("", ""),
+            ("a\\b", "a\\\\b"),
+            ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+            ("\x1b[2J", "\\{U+001B}[2J"),
+            ("a\u{202E}b", "a\\{U+202E}b"),
+            ("e\u{301}", "e\u{301}"),
+            ("e\u{301}\u{301}\u{301}\u{301}", "e\u{301}\u{301}\\{U+0301}\\{U+0301}"),
+            (" \u{301}", " \\{U+0301}"),
+            ("\\\u{301}", "\\\\\\{U+0301}"),
+            ("a\u{20DD}", "a\\{U+20DD}"),
+            ("Größe 東京 ひらがな Ελλάδα", "Größe 東京 ひらがな Ελλάδα"),
+            ("👍\u{1F3FD}\u{200D}", "👍\u{1F3FD}\\{U+200D}"),
+            ("\u{E0041}", "\\{U+E0041}"),
+        ] {
+            assert_eq!(line(text), visible);
+            assert_eq!(unline(visible).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for bad in [
+            "\\",
+            "\\x",
+            "\\{",
+            "\\{U+1b}",
+            "\\{U+001b}",
+            "\\{U+1B}",
+            "\\{U+0001B}",
+            "\\{U++001B}",
+            "\\{U+001B",
+            "\\{1B}",
+            "\\{U+000A}",
+            "\\{U+0041}",
+            "\\{U+D800}",
+            "\\{U+110000}",
+            "\\{U+}",
+            "\n",
+            "\x1b",
+            "a\u{200B}",
+            "\u{301}",
+            "a\\{U+0301}",
+            "e\u{301}\u{301}\u{301}",
+            "\u{AD}",
+        ] {
+            assert_eq!(unline(bad), Err(NotVisible), "{bad:?}");
+        }
+    }
+
+    /// The rows' text without frames, one string for each line of the source.
+    fn unframed(bytes: &[u8], width: usize) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for row in rows(bytes, width) {
+            assert!(row.width() <= width.max(NARROWEST), "{row:?}");
+            assert!(row.chars().map(columns).sum::<usize>() <= width.max(NARROWEST), "{row:?}");
+            if let Some(start) = row.strip_prefix("│ ") {
+                lines.push(start.into());
+            } else {
+                lines.last_mut().unwrap().push_str(row.strip_prefix("┊ ").unwrap());
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn rows_hold_every_scalar_within_every_width() {
+        let text: String = scalars().flat_map(|c| [c, '\u{301}', 'a', c, c, c]).collect();
+        let lines: Vec<String> = text.split('\n').map(line).collect();
+        for width in [0, 24, 25, 80] {
+            assert_eq!(unframed(text.as_bytes(), width), lines);
+        }
+    }
+
+    #[test]
+    fn rows_at_every_width() {
+        let text = "東京\u{301}\tpurpose: \\ \u{10FFFF}x\n\u{17D8}\u{17D8}क्षि\n".repeat(20);
+        let lines: Vec<String> = text.split('\n').map(line).collect();
+        for width in 0..=200 {
+            assert_eq!(unframed(text.as_bytes(), width), lines);
+        }
+    }
+
+    #[test]
+    fn rows_break_at_the_edge_and_at_line_ends() {
+        let show = |text: &str| rows(text.as_bytes(), 24).collect::<Vec<_>>();
+        assert_eq!(show(""), ["│ "]);
+        assert_eq!(show("a"), ["│ a"]);
+        assert_eq!(show("a\n"), ["│ a", "│ "]);
+        assert_eq!(show("a\r\nb"), ["│ a\\r", "│ b"]);
+        assert_eq!(show(&"x".repeat(22)), [format!("│ {}", "x".repeat(22))]);
+        assert_eq!(show(&"x".repeat(23)), [format!("│ {}", "x".repeat(22)), "┊ x".into()]);
+        assert_eq!(
+            show(&format!("{}\u{202E}", "x".repeat(20))),
+            [format!("│ {}", "x".repeat(20)), "┊ \\{U+202E}".into()]
+        );
+        let accent = format!("{}e\u{301}\u{302}", "x".repeat(21));
+        assert_eq!(show(&accent), [format!("│ {accent}")]);
+        assert_eq!(show("│ fake\n┊ fake"), ["│ │ fake", "│ ┊ fake"]);
+    }
+
+    #[test]
+    fn invalid_utf8_is_shown_byte_by_byte() {
+        let show = |bytes: &[u8]| rows(bytes, 80).collect::<Vec<_>>().join("|");
+        assert_eq!(show(b"a\xFF\xC3\xA9"), "│ a\\{FF}é");
+        assert_eq!(show(b"\xC3"), "│ \\{C3}");
+        assert_eq!(show(b"\xE2\x82"), "│ \\{E2}\\{82}");
+        assert_eq!(show(b"\xED\xA0\x80"), "│ \\{ED}\\{A0}\\{80}");
+        assert_eq!(show(b"\xC0\x8A"), "│ \\{C0}\\{8A}");
+        assert_eq!(show(b"\xF4\x90\x80\x80"), "│ \\{F4}\\{90}\\{80}\\{80}");
+        assert_eq!(show(b"e\xFF\xCC\x81"), "│ e\\{FF}\\{U+0301}");
+        assert_eq!(show(b"\\{FF}"), "│ \\\\{FF}");
+        assert_eq!(show(b"\xE2\nx"), "│ \\{E2}|│ x");
+    }
+
+    #[test]
+    fn every_pair_of_bytes_is_shown_as_none_other_is() {
+        let mut seen = HashSet::new();
+        for pair in 0..=u16::MAX {
+            let shown: Vec<_> = rows(&pair.to_be_bytes(), 40).collect();
+            assert!(shown.iter().flat_map(|row| row.chars()).all(|c| !forbidden(c)), "{pair:04x}");
+            assert!(seen.insert(shown), "{pair:04x}");
+        }
+    }
+
+    #[test]
+    fn rows_are_made_lazily() {
+        let flood = vec![b'x'; 1 << 20];
+        let mut rows = rows(&flood, 80);
+        assert_eq!(rows.next().unwrap().width(), 80);
+        assert_eq!(rows.rest.unwrap().len(), flood.len() - 78);
+    }
+}
