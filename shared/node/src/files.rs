@@ -1,0 +1,220 @@
+//! Small private files: folders are 0700 and files 0600 from the moment they exist, whatever the umask, and what is written
+//! is on disk when the call returns.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The largest file that is read whole, bytes: configuration, keys and pairing lines are far below it.
+const SMALL_FILE: u64 = 64 * 1024;
+
+/// What went wrong with a file or folder.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refused.
+    #[error("cannot {act} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Others could read or change a secret.
+    #[error("{path} has mode {mode:04o}, so that others can get at the key in it; run: chmod 600 {path}", path = path.display())]
+    SecretMode {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Others could swap the files in a folder.
+    #[error("{path} has mode {mode:04o}, so that others can change what is in it; run: chmod 700 {path}", path = path.display())]
+    FolderMode {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// More bytes than any file of this kind has.
+    #[error("{path} has more than {SMALL_FILE} bytes; it is not a file of this program's", path = .0.display())]
+    TooLarge(PathBuf),
+    /// Not UTF-8.
+    #[error("{path} is not text", path = .0.display())]
+    NotText(PathBuf),
+}
+
+/// Makes `path` and what is missing above it, 0700. A folder that exists stays as it is, unless others may write to it.
+///
+/// # Errors
+/// [`FileError::FolderMode`] when others may write to it, [`FileError::Io`].
+pub fn make_folder(path: &Path) -> Result<(), FileError> {
+    if !path.is_dir() {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
+    }
+    let mode = fs::metadata(path).map_err(failed("look at", path))?.mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(FileError::FolderMode { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Writes a file that must not exist yet, 0600, and waits until it is on disk.
+///
+/// # Errors
+/// [`FileError::Io`], also when it exists.
+pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    write_synced(path, content)?;
+    sync_folder(path)
+}
+
+/// Puts `content` in the place of whatever `path` holds: a reader or a crash sees the old file or the new one, whole.
+///
+/// Order: write a temporary file, fsync it, rename it over `path`, fsync the folder.
+///
+/// # Errors
+/// [`FileError::Io`]; the old file is then still there.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = path.with_file_name(name);
+    match fs::remove_file(&temporary) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &temporary)(e)),
+        Ok(()) | Err(_) => {}
+    }
+    write_synced(&temporary, content)?;
+    fs::rename(&temporary, path).map_err(failed("replace", path))?;
+    sync_folder(path)
+}
+
+/// Flushes the folder that `path` is in, so that a rename or a new name in it survives a power loss.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn sync_folder(path: &Path) -> Result<(), FileError> {
+    let folder = path.parent().unwrap_or(path);
+    File::open(folder).and_then(|f| f.sync_all()).map_err(failed("flush", folder))
+}
+
+/// The text of a small file, or `None` when there is none.
+///
+/// # Errors
+/// [`FileError::TooLarge`], [`FileError::NotText`], [`FileError::Io`]
+pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
+    match File::open(path) {
+        Ok(file) => read_small(&file, path).map(|text| Some(text.as_str().to_owned())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("read", path)(e)),
+    }
+}
+
+/// The text of a key file of our own; wiped when dropped.
+///
+/// # Errors
+/// [`FileError::SecretMode`] when group or others have any right on it, and as [`read_text`].
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, FileError> {
+    let file = File::open(path).map_err(failed("read", path))?;
+    let mode = file.metadata().map_err(failed("look at", path))?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(FileError::SecretMode { path: path.to_owned(), mode });
+    }
+    read_small(&file, path)
+}
+
+/// The text of a systemd credential; wiped when dropped. Its mode is not judged: systemd guards the folder, and gives a
+/// service's user access by an ACL whose mask shows as group rights.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_credential(path: &Path) -> Result<Zeroizing<String>, FileError> {
+    read_small(&File::open(path).map_err(failed("read", path))?, path)
+}
+
+fn read_small(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    file.take(SMALL_FILE + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    if bytes.len() as u64 > SMALL_FILE {
+        return Err(FileError::TooLarge(path.to_owned()));
+    }
+    let text = str::from_utf8(&bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn write_synced(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed("create", path))?;
+    give_to_folder_owner(&file, path).map_err(failed("hand over", path))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed("write", path))
+}
+
+/// A command run by root must not leave files that the service's own user cannot read.
+fn give_to_folder_owner(file: &File, path: &Path) -> io::Result<()> {
+    let folder = fs::metadata(path.parent().unwrap_or(path))?;
+    if rustix::process::geteuid().is_root() && folder.uid() != 0 {
+        fchown(file, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(())
+}
+
+/// Names the act and the path of an operating system's error.
+pub fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError::Io { act, path, source }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn files_and_folders_are_private_from_the_start() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/b");
+        make_folder(&folder).unwrap();
+        let file = folder.join("f");
+        write_new(&file, b"one").unwrap();
+        assert_eq!((mode(&root.path().join("a")), mode(&folder), mode(&file)), (0o700, 0o700, 0o600));
+        assert!(write_new(&file, b"two").unwrap_err().to_string().contains("cannot create"));
+        replace(&file, b"three").unwrap();
+        assert_eq!((read_text(&file).unwrap().unwrap().as_str(), mode(&file)), ("three", 0o600));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(read_text(&folder.join("none")).unwrap(), None);
+    }
+
+    #[test]
+    fn loose_permissions_are_refused_with_the_command_to_run() {
+        let root = tempfile::tempdir().unwrap();
+        let key = root.path().join("key.pem");
+        write_new(&key, b"secret").unwrap();
+        assert_eq!(read_secret(&key).unwrap().as_str(), "secret");
+        for loose in [0o640, 0o604, 0o620, 0o601] {
+            fs::set_permissions(&key, fs::Permissions::from_mode(loose)).unwrap();
+            let error = read_secret(&key).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("run: chmod 600 {}", key.display())), "{error}");
+            assert!(!error.contains("secret "), "{error}");
+        }
+        let folder = root.path().join("shared");
+        make_folder(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(make_folder(&folder).unwrap_err().to_string().contains("run: chmod 700"));
+    }
+
+    #[test]
+    fn only_small_text_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("f");
+        fs::write(&file, vec![b'x'; 64 * 1024 + 1]).unwrap();
+        assert!(matches!(read_text(&file), Err(FileError::TooLarge(_))));
+        fs::write(&file, [0xff]).unwrap();
+        assert!(matches!(read_text(&file), Err(FileError::NotText(_))));
+    }
+}

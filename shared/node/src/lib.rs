@@ -1,0 +1,9 @@
+//! What both programs do before their own work begins: find their folders, read and write small private files, load keys
+//! and configuration, log, and end with an exit code that scripts can tell apart.
+
+pub mod config;
+pub mod exit;
+pub mod files;
+pub mod home;
+pub mod keys;
+pub mod log;
