@@ -1,0 +1,121 @@
+//! `vault add`.
+
+use super::{CommandError, Owner, failed, say, size, unexpected};
+use crate::cli::Add;
+use crate::desk::{Desk, DeskCall, DeskReply};
+use crate::store::NewItem;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shared::limits;
+use shared::message::{MediaType, Title};
+use shared::text::Text;
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::path::Path;
+
+/// Files above this show their progress.
+const SHOW_PROGRESS: u64 = 10 * 1024 * 1024;
+/// Bytes that tell a file's type.
+const HEAD: u64 = 8192;
+
+impl Owner {
+    pub(super) fn add(&self, options: &Add) -> Result<(), CommandError> {
+        if options.title.is_some() && options.files.len() > 1 {
+            return Err(CommandError::Usage("--title names one file; add several files one at a time".into()));
+        }
+        // Every file is checked before the first is sent, so that a mistake leaves nothing half done.
+        let files = options.files.iter().map(|path| open(path, options)).collect::<Result<Vec<_>, _>>()?;
+        files.into_iter().try_for_each(|(file, item)| self.send(file, item))
+    }
+
+    fn send(&self, mut file: File, item: NewItem) -> Result<(), CommandError> {
+        let title = shared::visible::line(item.title.as_str());
+        let (bytes, listed) = (item.bytes, item.listed);
+        let bar = progress(bytes, &title);
+        let mut desk = Desk::call(&self.socket, &DeskCall::Add(item))?;
+        let mut left = bytes;
+        let mut buffer = vec![0; limits::CHUNK];
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            file.read_exact(&mut buffer[..want]).map_err(|e| {
+                CommandError::Failed(format!("{title} changed while it was read ({e}); it was not added"))
+            })?;
+            desk.send(&buffer[..want])?;
+            left -= want as u64;
+            bar.inc(want as u64);
+        }
+        bar.finish_and_clear();
+        let DeskReply::Added { id, sha256 } = desk.reply()? else { return Err(unexpected()) };
+        let listed = if listed { "listed from the next publication on" } else { "not listed" };
+        say(&format!("added {title}: {}, {listed}\n  item    {id}\n  sha256  {sha256}", size(bytes)))
+    }
+}
+
+fn open(path: &Path, options: &Add) -> Result<(File, NewItem), CommandError> {
+    let mut file = File::open(path).map_err(failed("read", path))?;
+    let metadata = file.metadata().map_err(failed("look at", path))?;
+    let refuse = |why: String| CommandError::Failed(format!("{}: {why}", path.display()));
+    if !metadata.is_file() {
+        return Err(refuse("not a file".into()));
+    }
+    if metadata.len() > limits::ITEM {
+        return Err(refuse(format!("it has {} and an item has at most 64 MiB; split it", size(metadata.len()))));
+    }
+    if metadata.len() == 0 {
+        return Err(refuse("it is empty; there would be nothing to release".into()));
+    }
+    let mut head = Vec::new();
+    (&mut file).take(HEAD).read_to_end(&mut head).map_err(failed("read", path))?;
+    file.rewind().map_err(failed("read", path))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let title = Title::new(options.title.clone().unwrap_or(name)).map_err(|e| refuse(format!("the title: {e}")))?;
+    let media_type = match &options.media_type {
+        Some(given) => Text::new(given.as_str()).map_err(|e| refuse(format!("the media type: {e}")))?,
+        None => detect(&head, path).map_err(|e| refuse(format!("the media type: {e}")))?,
+    };
+    Ok((file, NewItem { title, listed: options.listed, media_type, bytes: metadata.len() }))
+}
+
+/// By the file's first bytes; text by its extension.
+fn detect(head: &[u8], path: &Path) -> Result<MediaType, shared::text::BadText> {
+    if let Some(kind) = infer::get(head) {
+        return Text::new(kind.mime_type());
+    }
+    // A character cut at the end of the sample is no sign of a binary file.
+    let text = std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    Text::new(match (text && !head.contains(&0), extension.as_str()) {
+        (false, _) => "application/octet-stream",
+        (true, "md" | "markdown") => "text/markdown; charset=utf-8",
+        (true, "csv") => "text/csv; charset=utf-8",
+        (true, "html" | "htm") => "text/html; charset=utf-8",
+        (true, "json") => "application/json",
+        (true, _) => "text/plain; charset=utf-8",
+    })
+}
+
+fn progress(bytes: u64, title: &str) -> ProgressBar {
+    let target = if bytes > SHOW_PROGRESS { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{msg}  {wide_bar}  {bytes} of {total_bytes}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(bytes), target).with_style(style).with_message(title.to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_told_by_content_first() {
+        for (head, name, media_type) in [
+            (&b"%PDF-1.7\n"[..], "letter.txt", "application/pdf"),
+            (b"\x89PNG\r\n\x1a\n", "x", "image/png"),
+            (b"# Title\n", "note.md", "text/markdown; charset=utf-8"),
+            (b"caf\xc3", "note", "text/plain; charset=utf-8"),
+            (b"caf\xe9 au lait", "note.txt", "application/octet-stream"),
+            (b"a\0b", "note.txt", "application/octet-stream"),
+        ] {
+            assert_eq!(detect(head, Path::new(name)).unwrap().as_str(), media_type, "{name}");
+        }
+    }
+}

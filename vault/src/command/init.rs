@@ -1,0 +1,185 @@
+//! `vault init`: keys, configuration, the owner's public key and an empty encrypted store.
+
+use crate::cli;
+use crate::config::{self, Config};
+use crate::paths::Paths;
+use crate::store::{self, Ground, OpenError, StoreKey, Tip, WriteError};
+use node::config::Level;
+use node::files::{self, FileError};
+use node::keys::{self, KeyError, KeyRing};
+use shared::sshsig::{BadKey, PublicKey, Signers};
+use shared::text::Text;
+use shared::tlog::{Frontier, LeafKind, Origin};
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use vault_core::{Commit as _, LogEntry};
+
+/// Why `init` made nothing, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InitError {
+    #[error(
+        "there is a vault here already, and nothing was changed: {list}. Go on with `vault serve`; to begin anew, move these \
+         files away (what is in the store can then be read no more)",
+        list = .0.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    Exists(Vec<PathBuf>),
+    #[error("{path}: {reason}. Give an ssh-ed25519 or sk-ssh-ed25519 public key, as `ssh-keygen -t ed25519` makes it", path = path.display())]
+    OwnerKey { path: PathBuf, reason: BadKey },
+    #[error("{path} is a private key; give its public half: {path}.pub", path = .0.display())]
+    PrivateKey(PathBuf),
+    #[error(
+        "a new owner key wants a passphrase, and there is no terminal to ask for it. Give --owner-key FILE.pub, or run \
+         `vault init` at a terminal, or accept a key without a passphrase with --no-passphrase"
+    )]
+    NoTerminal,
+    #[error("ssh-keygen cannot be run ({0}); install openssh-client, then run `vault init` again")]
+    NoSshKeygen(std::io::Error),
+    #[error("ssh-keygen made no key; nothing else was made. Run `vault init` again")]
+    SshKeygen,
+    #[error("the owner's name: {0}")]
+    OwnerName(shared::text::BadText),
+    #[error("no log origin can be made of the name: {0}")]
+    Origin(#[from] shared::tlog::BadOrigin),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Node(#[from] link::IdentityError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("the store cannot be begun: {0}")]
+    Write(#[from] WriteError),
+    #[error("the system gave no randomness")]
+    Random,
+    #[error("everything was made, but cannot be reported: {0}")]
+    Print(std::io::Error),
+}
+
+/// Makes a new vault in `paths`. On an error before the store is begun nothing of value exists yet.
+pub(crate) fn init(paths: &Paths, options: &cli::Init) -> Result<(), InitError> {
+    let made = [
+        paths.config(),
+        paths.signers(),
+        paths.node_key(),
+        paths.log_key(),
+        paths.sealing_key(),
+        paths.store_key(),
+        paths.store(),
+    ];
+    let there: Vec<PathBuf> = made.into_iter().filter(|f| f.symlink_metadata().is_ok()).collect();
+    if !there.is_empty() {
+        return Err(InitError::Exists(there));
+    }
+    for folder in [paths.0.config(), paths.0.state()] {
+        files::make_folder(folder)?;
+    }
+    let (key_path, key) = owner_key(paths, options)?;
+    let config = configuration(options, key_path)?;
+    let signers = Signers::of(vec![key]);
+    files::write_new(&paths.node_key(), link::Identity::generate()?.as_bytes())?;
+    files::write_new(&paths.log_key(), keys::generate_signing()?.as_bytes())?;
+    files::write_new(&paths.sealing_key(), keys::generate_raw()?.as_bytes())?;
+    files::write_new(&paths.store_key(), keys::generate_raw()?.as_bytes())?;
+    files::write_new(&paths.signers(), signers.render().as_bytes())?;
+    files::write_new(&paths.config(), config::render(&config).as_bytes())?;
+    begin_store(paths, &config.origin, &signers)?;
+    report(paths, &config, &signers).map_err(InitError::Print)
+}
+
+/// The owner's key: the one given, or a new one by ssh-keygen, which asks for the passphrase itself.
+fn owner_key(paths: &Paths, options: &cli::Init) -> Result<(PathBuf, PublicKey), InitError> {
+    if let Some(path) = &options.owner_key {
+        let key = read_public(path)?;
+        let private = path.with_extension("");
+        let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_owned());
+        return Ok((if private.is_file() { absolute(&private) } else { absolute(path) }, key));
+    }
+    let path = paths.owner_key();
+    if path.exists() {
+        return Err(InitError::Exists(vec![path]));
+    }
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-t", "ed25519", "-C", &format!("owner of {}", options.name), "-f"]).arg(&path);
+    if options.no_passphrase {
+        command.args(["-N", ""]);
+    } else if !std::io::stdin().is_terminal() {
+        return Err(InitError::NoTerminal);
+    }
+    let status = command.status().map_err(InitError::NoSshKeygen)?;
+    if !status.success() {
+        return Err(InitError::SshKeygen);
+    }
+    let key = read_public(&path.with_extension("pub"))?;
+    Ok((std::path::absolute(&path).unwrap_or(path), key))
+}
+
+fn read_public(path: &Path) -> Result<PublicKey, InitError> {
+    let text = files::read_text(path)?.ok_or_else(|| {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        files::failed("read", path)(source)
+    })?;
+    if text.contains("PRIVATE KEY") {
+        return Err(InitError::PrivateKey(path.to_owned()));
+    }
+    PublicKey::from_openssh(text.trim_end()).map_err(|reason| InitError::OwnerKey { path: path.to_owned(), reason })
+}
+
+/// The origin is the name, as a host, and 8 random bytes, so that no two vaults share one.
+fn configuration(options: &cli::Init, owner_key: PathBuf) -> Result<Config, InitError> {
+    let mut unique = [0; 8];
+    getrandom::fill(&mut unique).map_err(|_| InitError::Random)?;
+    let owner_name = options.owner_name.as_deref().unwrap_or(options.name.as_str());
+    let owner_name = Text::new(owner_name).map_err(InitError::OwnerName)?;
+    let host = options.name.as_str().to_ascii_lowercase().replace('_', "-");
+    let host = host.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let host = if host.is_empty() { "vault" } else { host };
+    Ok(Config {
+        name: options.name.clone(),
+        origin: Origin::new(&format!("{host}/{}", shared::ids::hex(&unique)))?,
+        owner_name,
+        owner_key,
+        desk_uids: vec![rustix::process::getuid().as_raw()],
+        log_level: Level::Info,
+    })
+}
+
+/// Makes the store, whose first log entry names the owner's keys.
+fn begin_store(paths: &Paths, origin: &Origin, signers: &Signers) -> Result<(), InitError> {
+    let ring = KeyRing::new("vault", |_| None);
+    let key = StoreKey::new(*ring.raw("store-key", paths.store_key())?);
+    let log_key = ring.signing("log-key", paths.log_key())?;
+    store::create(&paths.store(), &key)?;
+    let connection = store::open(&paths.store(), &key)?;
+    let tip = Tip::sign(Frontier::new(), origin, &log_key);
+    let ground = Ground { vault: origin.clone(), signers: Arc::new(signers.clone()) };
+    let now = crate::daemon::now();
+    let mut transaction = store::Transaction::begin(&connection, &ground, &tip, now).map_err(WriteError::from)?;
+    let parts = vec![signers.render().into_bytes()];
+    transaction.log(&LogEntry { kind: LeafKind::Keys, time: now, parts }, None)?;
+    (&transaction).commit().map_err(|e| InitError::Write(e.into()))
+}
+
+fn report(paths: &Paths, config: &Config, signers: &Signers) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "configuration  {}", paths.config().display())?;
+    writeln!(out, "store          {}", paths.store().display())?;
+    writeln!(out, "store key      {}", paths.store_key().display())?;
+    writeln!(out, "owner's key    {}", config.owner_key.display())?;
+    for key in signers.keys() {
+        writeln!(out, "fingerprint    {}", key.fingerprint())?;
+    }
+    writeln!(out, "log            {}", config.origin)?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "The store key lies beside the store: it protects a stolen backup, not a stolen disk. Under systemd,"
+    )?;
+    writeln!(out, "pass it as the credential store-key instead and remove the file. Back up every file named above:")?;
+    writeln!(out, "without the store key or the owner's key, what is in the store is lost.")?;
+    writeln!(out)?;
+    writeln!(out, "Next, start the vault and leave it running:\n  vault serve")?;
+    writeln!(out, "Then pair it, in another terminal:\n  vault pair \"LINE THAT `reception id` PRINTED\"")
+}

@@ -1,0 +1,145 @@
+//! The owner's commands. Each prints for a person on a terminal, or JSON where asked.
+
+mod add;
+mod evidence;
+mod init;
+mod pairing;
+mod publish;
+mod requests;
+mod serve;
+mod status;
+mod watch;
+
+use crate::cli::{Arguments, Command, OwnerCommand};
+use crate::config::Config;
+use crate::desk::DeskError;
+use crate::paths::Paths;
+use node::home::Home;
+use std::path::PathBuf;
+
+/// Why a command failed, and with which exit code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Home(#[from] node::home::Nowhere),
+    #[error(transparent)]
+    Config(#[from] node::config::ConfigError),
+    #[error(transparent)]
+    File(#[from] node::files::FileError),
+    #[error(transparent)]
+    Start(#[from] crate::daemon::StartError),
+    #[error(transparent)]
+    Init(#[from] init::InitError),
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    #[error(transparent)]
+    Sign(#[from] crate::sign::SignError),
+    #[error(transparent)]
+    Prompt(#[from] crate::prompt::PromptError),
+    #[error(transparent)]
+    Editor(#[from] crate::editor::EditorError),
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Integrity(String),
+    #[error("cannot {act} {path}: {source}", path = path.display())]
+    Io { act: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("cannot print: {0}")]
+    Print(std::io::Error),
+}
+
+impl CommandError {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Start(error) => error.code(),
+            Self::Desk(error) => error.code(),
+            Self::Refused(_) | Self::Prompt(_) => node::exit::REFUSED,
+            Self::Integrity(_) => node::exit::INTEGRITY,
+            Self::Usage(_) => node::exit::USAGE,
+            Self::Home(_)
+            | Self::Config(_)
+            | Self::File(_)
+            | Self::Init(_)
+            | Self::Sign(_)
+            | Self::Editor(_)
+            | Self::Failed(_)
+            | Self::Io { .. }
+            | Self::Print(_) => node::exit::FAILURE,
+        }
+    }
+}
+
+/// Runs one command.
+pub(crate) fn run(arguments: Arguments) -> Result<(), CommandError> {
+    let paths = Paths(Home::find(arguments.home.as_deref(), |name| std::env::var_os(name))?);
+    let command = match arguments.command {
+        Command::Init(options) => return Ok(init::init(&paths, &options)?),
+        Command::Serve => return serve::serve(&paths, Config::read(&paths)?),
+        Command::Owner(command) => command,
+    };
+    Owner { config: Config::read(&paths)?, socket: paths.socket()? }.run(command)
+}
+
+/// The owner's process: where the daemon is, and what the configuration says of the owner.
+pub(crate) struct Owner {
+    pub(crate) config: Config,
+    pub(crate) socket: PathBuf,
+}
+
+impl Owner {
+    fn run(&self, command: OwnerCommand) -> Result<(), CommandError> {
+        match command {
+            OwnerCommand::Status { output } => self.status(output),
+            OwnerCommand::Pair { line } => self.pair(&line),
+            OwnerCommand::Unpair { name } => self.unpair(name),
+            OwnerCommand::Receptions { output } => self.receptions(output),
+            OwnerCommand::Add(options) => self.add(&options),
+            OwnerCommand::Items { output } => self.items(output),
+            OwnerCommand::Publish(options) => self.publish(&options),
+            OwnerCommand::Requests(command) => self.requests(command),
+            OwnerCommand::Evidence(command) => self.evidence(command),
+        }
+    }
+}
+
+/// Prints a line of the command's result.
+pub(crate) fn say(line: &str) -> Result<(), CommandError> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{line}").map_err(CommandError::Print)
+}
+
+/// Prints a line for the person, beside the result.
+pub(crate) fn tell(line: &str) -> Result<(), CommandError> {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "{line}").map_err(CommandError::Print)
+}
+
+/// Prints a value as one line of JSON.
+pub(crate) fn say_json<T: serde::Serialize>(value: &T) -> Result<(), CommandError> {
+    say(&serde_json::to_string(value).map_err(|e| CommandError::Failed(e.to_string()))?)
+}
+
+/// For a reply that the daemon should not have given.
+pub(crate) fn unexpected() -> CommandError {
+    DeskError::Unexpected.into()
+}
+
+/// Names the act and the path of an operating system's error.
+pub(crate) fn failed(act: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CommandError {
+    let path = path.to_owned();
+    move |source| CommandError::Io { act, path, source }
+}
+
+/// A size for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}

@@ -1,0 +1,61 @@
+//! `vault pair`, `unpair` and `receptions`.
+
+use super::{CommandError, Owner, say, say_json, tell, unexpected};
+use crate::cli::Output;
+use crate::desk::{Desk, DeskCall, DeskReply};
+use shared::pairing::{ReceptionLine, VaultLine};
+use std::io::Read as _;
+
+/// A pasted line is far shorter.
+const LINE: u64 = 8192;
+
+impl Owner {
+    pub(super) fn pair(&self, words: &[String]) -> Result<(), CommandError> {
+        let line = if words == ["-"] { read_line()? } else { words.join(" ") };
+        let reception: ReceptionLine = line.parse().map_err(|e| CommandError::Usage(format!("{e}")))?;
+        let DeskReply::Line(own) = Desk::ask(&self.socket, &DeskCall::Pair { line })? else {
+            return Err(CommandError::Failed("the vault answered without its line".into()));
+        };
+        let vault: VaultLine = own.parse().map_err(|e| CommandError::Failed(format!("{e}")))?;
+        tell("Compare these with what the reception shows, by a way that nobody can alter:")?;
+        tell(&format!("  reception {}  pin {}", reception.name.as_str(), reception.pin))?;
+        tell(&format!("  vault {}  pin {}", vault.name.as_str(), vault.pin))?;
+        for key in vault.owner.keys() {
+            tell(&format!("  owner's key {}", key.fingerprint()))?;
+        }
+        tell("Now give the reception this line: reception pair \"LINE\"")?;
+        say(&own)
+    }
+
+    pub(super) fn unpair(&self, name: String) -> Result<(), CommandError> {
+        let DeskReply::Done = Desk::ask(&self.socket, &DeskCall::Unpair { name })? else { return Err(unexpected()) };
+        say("The pairing has ended. Requests that came through it stay where they are.")
+    }
+
+    pub(super) fn receptions(&self, output: Output) -> Result<(), CommandError> {
+        let replies = Desk::list(&self.socket, &DeskCall::Receptions)?;
+        if replies.is_empty() && !output.json {
+            return say(
+                "No reception is paired yet. On the reception run `reception id`, then here `vault pair \"LINE\"`",
+            );
+        }
+        for reply in replies {
+            let DeskReply::Reception(reception) = reply else { return Err(unexpected()) };
+            if output.json {
+                say_json(&reception)?;
+            } else {
+                say(&format!("{}  {}  paired {}", reception.name, reception.address, reception.paired_at))?;
+                say(&format!("  pin   {}", reception.pin))?;
+                say(&format!("  link  {}", reception.link))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_line() -> Result<String, CommandError> {
+    let mut line = String::new();
+    let read = std::io::stdin().take(LINE).read_to_string(&mut line);
+    read.map_err(|e| CommandError::Usage(format!("the line cannot be read from standard input: {e}")))?;
+    Ok(line)
+}

@@ -1,0 +1,159 @@
+//! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
+
+use super::{CommandError, Owner, failed, say, size, tell, unexpected};
+use crate::cli::Publish;
+use crate::desk::{About, Desk, DeskCall, DeskReply};
+use crate::prompt::{self, Body, Deed, Section, Sheet, Timing};
+use shared::ids::{Digest, Nonce};
+use shared::limits;
+use shared::message::Title;
+use shared::publication::{Bundle, Document, Entry};
+use shared::statement::{NAMESPACE, Publication, Statement};
+use std::fs;
+use std::path::{Path, PathBuf};
+use vault_core::Signed;
+
+/// Folders below folders, at most.
+const DEPTH: usize = 16;
+
+impl Owner {
+    pub(super) fn publish(&self, options: &Publish) -> Result<(), CommandError> {
+        if let Some(prepared) = &options.submit {
+            return self.submit(prepared);
+        }
+        let folder = options.folder.as_ref().ok_or_else(|| CommandError::Usage("name a folder to publish".into()))?;
+        let about = self.about()?;
+        let bundle = self.bundle(folder, &about)?;
+        let bytes = bundle.to_bytes().map_err(|e| CommandError::Failed(e.to_string()))?;
+        let statement = Statement::Publication(statement(&bundle, &bytes, &about)?).render();
+        match &options.prepare {
+            Some(out) => prepare(out, &bytes, &statement),
+            None => self.ask(&bundle, &bytes, statement),
+        }
+    }
+
+    fn bundle(&self, folder: &Path, about: &About) -> Result<Bundle, CommandError> {
+        let mut documents = Vec::new();
+        collect(folder, folder, 0, &mut documents)?;
+        documents.sort_by(|a, b| a.path.cmp(&b.path));
+        let listed = self.all_items()?.into_iter().filter(|item| item.listed);
+        let catalogue: Vec<Entry> =
+            listed.map(|item| Entry { id: item.id, title: item.title, media_type: item.media_type }).collect();
+        if documents.is_empty() && catalogue.is_empty() {
+            let nothing = format!("{} has no .md files and no item is listed: nothing to publish", folder.display());
+            return Err(CommandError::Failed(nothing));
+        }
+        let name = self.config.owner_name.clone();
+        Ok(Bundle { version: about.published + 1, name, documents, catalogue })
+    }
+
+    /// Shows all that would become public, and signs if the owner says so.
+    fn ask(&self, bundle: &Bundle, bytes: &[u8], statement: String) -> Result<(), CommandError> {
+        let sheet = Sheet {
+            title: format!("Publish version {}", bundle.version),
+            sections: vec![
+                Section::Note("Everybody will be able to read all of this, from now on.".into()),
+                Section::Field { label: "documents", value: bundle.documents.len().to_string(), note: None },
+                Section::Field { label: "listed titles", value: bundle.catalogue.len().to_string(), note: None },
+            ],
+            body: Body::Bundle { bytes: bytes.to_vec() },
+            statement: statement.clone(),
+            deed: Deed::Publish,
+        };
+        let mut terminal = super::requests::open()?;
+        let answer = prompt::ask(&mut terminal, &sheet, Timing::default())?;
+        drop(terminal);
+        if !matches!(answer, prompt::Answer::Yes { .. }) {
+            return Err(CommandError::Refused("nothing was published".into()));
+        }
+        let signature = crate::sign::sign(&self.config.owner_key, NAMESPACE, statement.as_bytes())?;
+        self.send_publication(Signed { statement, signature }, bytes)
+    }
+
+    /// Publishes what was prepared and signed elsewhere.
+    fn submit(&self, folder: &Path) -> Result<(), CommandError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(failed("read", &path))
+        };
+        let text = |name: &str| {
+            String::from_utf8(read(name)?).map_err(|_| CommandError::Failed(format!("{name} is not text")))
+        };
+        let signed = Signed { statement: text("statement")?, signature: text("statement.sig")? };
+        self.send_publication(signed, &read("bundle.json")?)
+    }
+
+    fn send_publication(&self, signed: Signed, bytes: &[u8]) -> Result<(), CommandError> {
+        let mut desk = Desk::call(&self.socket, &DeskCall::Publish { signed, bytes: bytes.len() as u64 })?;
+        desk.send(bytes)?;
+        let DeskReply::Published { version } = desk.reply()? else { return Err(unexpected()) };
+        say(&format!("published version {version}; receptions fetch it by themselves"))
+    }
+}
+
+fn prepare(out: &Path, bytes: &[u8], statement: &str) -> Result<(), CommandError> {
+    fs::create_dir(out).map_err(failed("make", out))?;
+    for (name, content) in [("bundle.json", bytes), ("statement", statement.as_bytes())] {
+        let path = out.join(name);
+        fs::write(&path, content).map_err(failed("write", &path))?;
+    }
+    let out = out.display();
+    tell(&format!("Read {out}/bundle.json: it is what everybody will read. If you agree:"))?;
+    tell(&format!("  ssh-keygen -Y sign -n {NAMESPACE} -f KEY {out}/statement"))?;
+    tell(&format!("  vault publish --submit {out}"))
+}
+
+fn statement(bundle: &Bundle, bytes: &[u8], about: &About) -> Result<Publication, CommandError> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(|e| CommandError::Failed(e.to_string()))?;
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Ok(Publication {
+        vault: about.origin.clone(),
+        version: bundle.version,
+        bundle: Digest::of(bytes),
+        bytes: bytes.len() as u64,
+        documents: count(bundle.documents.len()),
+        catalogue: count(bundle.catalogue.len()),
+        prepared_at: crate::daemon::now(),
+        nonce: Nonce(nonce),
+    })
+}
+
+/// Every `.md` file below `folder`, links not followed.
+fn collect(root: &Path, folder: &Path, depth: usize, out: &mut Vec<Document>) -> Result<(), CommandError> {
+    if depth > DEPTH {
+        return Err(CommandError::Failed(format!("{} lies too deep; publish a flatter folder", folder.display())));
+    }
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed("read", folder))? {
+        entries.push(entry.map_err(failed("read", folder))?.path());
+    }
+    entries.sort();
+    for path in entries {
+        let kind = fs::symlink_metadata(&path).map_err(failed("look at", &path))?.file_type();
+        if kind.is_dir() {
+            collect(root, &path, depth + 1, out)?;
+        } else if kind.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md")) {
+            out.push(document(root, &path)?);
+        }
+    }
+    Ok(())
+}
+
+fn document(root: &Path, path: &Path) -> Result<Document, CommandError> {
+    let markdown = fs::read_to_string(path).map_err(failed("read", path))?;
+    if markdown.len() > limits::PUBLICATION {
+        return Err(CommandError::Failed(format!(
+            "{} has {}; the limit is 8 MiB",
+            path.display(),
+            size(markdown.len() as u64)
+        )));
+    }
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let heading = markdown.lines().find_map(|line| line.strip_prefix("# ")).map(str::trim).filter(|h| !h.is_empty());
+    let title = heading.and_then(|h| Title::new(h).ok()).map_or_else(|| Title::new(name), Ok);
+    let title = title.map_err(|e| CommandError::Failed(format!("{}: its title: {e}", path.display())))?;
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = below.components().map(|c| c.as_os_str().to_string_lossy()).collect();
+    Ok(Document { path: parts.join("/"), title, markdown })
+}

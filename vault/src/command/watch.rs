@@ -1,0 +1,116 @@
+//! `vault requests watch`: waits, and takes requests one after another.
+
+use super::requests::{Outcome, describe, open};
+use super::{CommandError, Owner, say, tell};
+use crate::cli::Terms;
+use crate::desk::{Case, Desk, DeskCall, DeskReply};
+use crate::prompt::{self, Terminal, Waited, Waker};
+use shared::ids::{Nonce, RequestId};
+use std::collections::HashSet;
+use std::io::{BufRead as _, BufReader};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the owner has put off: a request, with the draft it had.
+type PutOff = HashSet<(RequestId, Option<Nonce>)>;
+
+impl Owner {
+    pub(super) fn watch(&self, terms: &Terms) -> Result<(), CommandError> {
+        let mut terminal = open()?;
+        let (waker, mut alarm) = prompt::alarm().map_err(|e| CommandError::Failed(e.to_string()))?;
+        let away = self.listen(waker)?;
+        let mut put_off = PutOff::new();
+        loop {
+            if away.load(Ordering::Acquire) {
+                return Err(CommandError::Failed("the vault has stopped; start it, then watch again".into()));
+            }
+            let cases = self.cases(false)?;
+            match cases.iter().find(|case| takes_a_decision(case) && !put_off.contains(&key(case))) {
+                Some(case) => {
+                    terminal.bell().map_err(|e| CommandError::Prompt(e.into()))?;
+                    if self.take(&mut terminal, case, terms)? == Outcome::Later {
+                        put_off.insert(key(case));
+                    }
+                }
+                None => {
+                    let words = words(put_off.len());
+                    if prompt::wait(&mut terminal, &words, &mut alarm).map_err(|e| CommandError::Prompt(e.into()))?
+                        == Waited::Leave
+                    {
+                        return say("Nothing more is watched. Requests wait until you decide or they lapse.");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hears from the daemon in a thread of its own, and wakes the terminal.
+    fn listen(&self, waker: Waker) -> Result<Arc<AtomicBool>, CommandError> {
+        let mut desk = Desk::call(&self.socket, &DeskCall::Watch)?;
+        let away = Arc::new(AtomicBool::new(false));
+        let flag = away.clone();
+        std::thread::spawn(move || {
+            while let Ok(DeskReply::Changed) = desk.reply() {
+                waker.wake();
+            }
+            flag.store(true, Ordering::Release);
+            waker.wake();
+        });
+        Ok(away)
+    }
+
+    /// One request: an approval, or a question to be answered first.
+    fn take(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
+        let outcome = if case.draft.is_some() {
+            self.decide(terminal, case, terms)
+        } else {
+            self.take_question(terminal, case, terms)
+        };
+        // What happens to one request must not end the watch over the others.
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(error @ (CommandError::Print(_) | CommandError::Prompt(_))) => Err(error),
+            Err(error) => tell(&format!("{error}")).map(|()| Outcome::Later),
+        }
+    }
+
+    fn take_question(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
+        say("")?;
+        describe(case).iter().try_for_each(|line| say(line))?;
+        say("")?;
+        say("a  write an answer in your editor, then read and sign it")?;
+        say("r  refuse for good    Enter  decide later")?;
+        match typed(terminal)?.as_str() {
+            "a" => {
+                let case = self.compose(case)?;
+                self.decide(terminal, &case, terms)
+            }
+            "r" => self.refuse(case.id).map(|()| Outcome::Refused),
+            _ => Ok(Outcome::Later),
+        }
+    }
+}
+
+/// A line from the terminal; nothing at its end.
+fn typed(terminal: &Terminal) -> Result<String, CommandError> {
+    let path = terminal.path();
+    let tty = std::fs::File::open(path).map_err(super::failed("read", path))?;
+    let mut line = String::new();
+    BufReader::new(tty).read_line(&mut line).map_err(super::failed("read", path))?;
+    Ok(line.trim().to_ascii_lowercase())
+}
+
+fn takes_a_decision(case: &Case) -> bool {
+    case.undecided && (case.draft.is_some() || case.stage == "waiting for an answer")
+}
+
+fn key(case: &Case) -> (RequestId, Option<Nonce>) {
+    (case.id, case.draft.as_ref().map(|draft| draft.nonce))
+}
+
+fn words(put_off: usize) -> String {
+    match put_off {
+        0 => "waiting for requests \u{2026}".into(),
+        n => format!("waiting for requests \u{2026} ({n} put off; start watch again to see them)"),
+    }
+}

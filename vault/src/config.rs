@@ -1,0 +1,114 @@
+//! The configuration file `vault.toml`: what the file says, then what that means.
+
+use crate::paths::Paths;
+use node::config::{self, ConfigError, Level};
+use serde::Deserialize;
+use shared::message::Name;
+use shared::pairing::NodeName;
+use shared::tlog::Origin;
+use std::path::{Path, PathBuf};
+
+/// A configuration that the vault can run with.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// What receptions call this vault.
+    pub(crate) name: NodeName,
+    /// What its log is called.
+    pub(crate) origin: Origin,
+    /// Whose reception visitors read it is.
+    pub(crate) owner_name: Name,
+    /// The owner's SSH key: a private key file, or a public one whose private half an agent or a security key holds.
+    pub(crate) owner_key: PathBuf,
+    /// Users that may sit at the desk, by number.
+    pub(crate) desk_uids: Vec<u32>,
+    /// How much is logged.
+    pub(crate) log_level: Level,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    name: Option<NodeName>,
+    origin: Option<Origin>,
+    #[serde(default)]
+    owner: RawOwner,
+    #[serde(default)]
+    desk: RawDesk,
+    #[serde(default)]
+    log: RawLog,
+}
+
+#[derive(Default, Deserialize)]
+struct RawOwner {
+    name: Option<Name>,
+    key: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawDesk {
+    uids: Option<Vec<u32>>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawLog {
+    level: Option<Level>,
+}
+
+impl Config {
+    /// Reads and checks the configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing is guessed and nothing is ignored.
+    pub(crate) fn read(paths: &Paths) -> Result<Self, ConfigError> {
+        let path = paths.config();
+        config::read::<Raw>("vault", &path)?.check(&path)
+    }
+}
+
+impl Raw {
+    fn check(self, path: &Path) -> Result<Config, ConfigError> {
+        let absent = |key| ConfigError::Absent { path: path.to_owned(), key };
+        Ok(Config {
+            name: self.name.ok_or_else(|| absent("name"))?,
+            origin: self.origin.ok_or_else(|| absent("origin"))?,
+            owner_name: self.owner.name.ok_or_else(|| absent("owner.name"))?,
+            owner_key: self.owner.key.ok_or_else(|| absent("owner.key"))?,
+            desk_uids: self.desk.uids.ok_or_else(|| absent("desk.uids"))?,
+            log_level: self.log.level.unwrap_or_default(),
+        })
+    }
+}
+
+/// The commented file that `init` writes.
+pub(crate) fn render(config: &Config) -> String {
+    format!(
+        "\
+# The vault's configuration. A key that is not known stops the vault from starting.
+
+# What receptions call this vault: letters, digits, dots, hyphens, underscores.
+name = \"{name}\"
+# What its evidence log is called. It stands in every statement: never change it.
+origin = \"{origin}\"
+
+[owner]
+# Whose reception visitors read it is; it is part of each publication.
+name = {owner}
+# The owner's SSH key, for the owner's own commands: a private key file, or a public one (.pub) whose private half is in
+# ssh-agent or on a security key. The daemon never reads it; it knows the public keys in allowed_signers beside this file.
+key = {key}
+
+[desk]
+# The users, by number, whose commands the daemon obeys. They still cannot release anything without the owner's key.
+uids = {uids:?}
+
+[log]
+# error, warn, info or debug. What is asked or released is logged at no level.
+level = \"{level}\"
+",
+        name = config.name,
+        origin = config.origin,
+        owner = toml::Value::String(config.owner_name.as_str().into()),
+        key = toml::Value::String(config.owner_key.display().to_string()),
+        uids = config.desk_uids,
+        level = config.log_level.as_str(),
+    )
+}

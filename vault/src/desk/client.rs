@@ -1,0 +1,104 @@
+//! The owner's side of the desk: blocking, one connection a call.
+
+use super::message::{DeskCall, DeskReply, FailureKind};
+use shared::frame::{self, FrameError};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeskError {
+    #[error("the vault is not running at {path} ({source}); start it with `vault serve`, or look at its log", path = path.display())]
+    Away { path: PathBuf, source: io::Error },
+    #[error("your user may not open {path}; run this as a user that desk.uids names", path = path.display())]
+    Forbidden { path: PathBuf },
+    #[error("{message}")]
+    Failed { kind: FailureKind, message: String },
+    #[error("the vault broke off ({0}); look at its log, then ask again")]
+    Broken(#[from] io::Error),
+    #[error("the vault answered in a way that this command does not know; are both of one version? ({0})")]
+    Frame(#[from] FrameError),
+    #[error("the vault gave an unexpected answer; are the command and the daemon of one version?")]
+    Unexpected,
+}
+
+impl DeskError {
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Away { .. } => node::exit::PEER_AWAY,
+            Self::Forbidden { .. } | Self::Failed { kind: FailureKind::Refused, .. } => node::exit::REFUSED,
+            Self::Failed { kind: FailureKind::Integrity, .. } => node::exit::INTEGRITY,
+            Self::Failed { kind: FailureKind::Failure, .. } | Self::Broken(_) | Self::Frame(_) | Self::Unexpected => {
+                node::exit::FAILURE
+            }
+        }
+    }
+}
+
+/// One call's connection.
+pub(crate) struct Desk {
+    stream: UnixStream,
+}
+
+impl Desk {
+    /// Opens a connection and sends `call`.
+    pub(crate) fn call(socket: &Path, call: &DeskCall) -> Result<Self, DeskError> {
+        let stream = UnixStream::connect(socket).map_err(|source| {
+            let path = socket.to_owned();
+            if source.kind() == io::ErrorKind::PermissionDenied {
+                DeskError::Forbidden { path }
+            } else {
+                DeskError::Away { path, source }
+            }
+        })?;
+        let mut desk = Self { stream };
+        desk.stream.write_all(&frame::encode(call)?)?;
+        Ok(desk)
+    }
+
+    /// Sends `call` and takes its one reply.
+    pub(crate) fn ask(socket: &Path, call: &DeskCall) -> Result<DeskReply, DeskError> {
+        Self::call(socket, call)?.reply()
+    }
+
+    /// Sends `call` and takes replies up to the list's end.
+    pub(crate) fn list(socket: &Path, call: &DeskCall) -> Result<Vec<DeskReply>, DeskError> {
+        let mut desk = Self::call(socket, call)?;
+        let mut replies = Vec::new();
+        loop {
+            let reply = desk.reply()?;
+            if matches!(reply, DeskReply::Done) {
+                return Ok(replies);
+            }
+            replies.push(reply);
+        }
+    }
+
+    /// The next reply.
+    pub(crate) fn reply(&mut self) -> Result<DeskReply, DeskError> {
+        let mut prefix = [0; frame::PREFIX];
+        self.stream.read_exact(&mut prefix)?;
+        let mut json = vec![0; frame::length(prefix)?];
+        self.stream.read_exact(&mut json)?;
+        let reply = frame::decode(&json)?;
+        if let DeskReply::Failed { kind, message } = reply {
+            return Err(DeskError::Failed { kind, message });
+        }
+        Ok(reply)
+    }
+
+    /// Sends payload bytes after the call. If the daemon has turned the call down meanwhile, its reason is the error.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), DeskError> {
+        self.stream.write_all(bytes).map_err(|error| match self.reply() {
+            Err(failed @ DeskError::Failed { .. }) => failed,
+            Ok(_) | Err(_) => DeskError::Broken(error),
+        })
+    }
+
+    /// A reader of the payload that follows a reply.
+    pub(crate) fn payload(&mut self) -> &mut impl Read {
+        &mut self.stream
+    }
+}

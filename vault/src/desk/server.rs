@@ -1,0 +1,428 @@
+//! The daemon's side of the desk.
+
+use super::message::{About, Case, DeskCall, DeskReply, Evidence, FailureKind, Reception, ReleaseFacts};
+use crate::daemon::{Vault, now};
+use crate::evidence;
+use crate::lanes::Links;
+use crate::service::blocking;
+use crate::store::{self, Item, NewItem, Upload, UploadError, Uploaded, WriteError};
+use shared::frame::{self, FrameError};
+use shared::ids::RequestId;
+use shared::limits;
+use shared::message::Subject;
+use shared::pairing::ReceptionLine;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use vault_core::{Draft, Input, Line, Rejected, Signed, Stage, State};
+
+/// Serves the desk until the process ends. Only users that the configuration names are heard.
+pub(crate) async fn serve(listener: UnixListener, vault: Arc<Vault>, links: Links) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::error!("the desk cannot accept: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let uid = stream.peer_cred().map(|c| c.uid());
+        let (vault, links) = (vault.clone(), links.clone());
+        tokio::spawn(async move {
+            let mut desk = Desk { stream, vault, links };
+            let allowed = uid.is_ok_and(|uid| desk.vault.config.desk_uids.contains(&uid));
+            let served = if allowed { desk.answer().await } else { desk.turn_away().await };
+            if let Err(error) = served {
+                tracing::debug!("a desk connection ended early: {error}");
+            }
+        });
+    }
+}
+
+/// Why a connection ends without its answer.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// Why a call is not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("the command ended before all its bytes had arrived; nothing was kept")]
+    Cut,
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(_: std::io::Error) -> Self {
+        Self::Cut
+    }
+}
+
+impl Failure {
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Write(error) | Self::Upload(UploadError::Write(error)) => match error {
+                WriteError::Rejected(Rejected::NotApproved(_)) | WriteError::Published(_) => FailureKind::Refused,
+                WriteError::Record(_) | WriteError::Sqlite(_) => FailureKind::Integrity,
+                WriteError::Rejected(_)
+                | WriteError::NoRequest
+                | WriteError::Conflict
+                | WriteError::Invalid(_)
+                | WriteError::Full
+                | WriteError::Lost
+                | WriteError::Random
+                | WriteError::Stopping => FailureKind::Failure,
+            },
+            Self::Upload(UploadError::TooLarge) | Self::Invalid(_) | Self::Cut => FailureKind::Failure,
+        }
+    }
+}
+
+struct Desk {
+    stream: UnixStream,
+    vault: Arc<Vault>,
+    links: Links,
+}
+
+impl Desk {
+    async fn turn_away(&mut self) -> Result<(), Broken> {
+        let message = "your user may not sit at this vault's desk; its configuration names those who may in desk.uids";
+        self.send(&DeskReply::Failed { kind: FailureKind::Refused, message: message.into() }).await
+    }
+
+    async fn answer(&mut self) -> Result<(), Broken> {
+        let mut prefix = [0; frame::PREFIX];
+        self.stream.read_exact(&mut prefix).await?;
+        let mut json = vec![0; frame::length(prefix)?];
+        self.stream.read_exact(&mut json).await?;
+        let call = match frame::decode(&json) {
+            Ok(call) => call,
+            Err(error) => {
+                let message = format!("{error}; the command and the daemon are of different versions");
+                return self.send(&DeskReply::Failed { kind: FailureKind::Failure, message }).await;
+            }
+        };
+        let reply = match self.carry_out(call).await {
+            Ok(Some(reply)) => reply,
+            Ok(None) => return Ok(()),
+            Err(error) => DeskReply::Failed { kind: error.kind(), message: error.to_string() },
+        };
+        crate::danger::point("desk:reply:before");
+        self.send(&reply).await?;
+        crate::danger::point("desk:reply:after");
+        Ok(())
+    }
+
+    /// The last reply, unless all were sent already.
+    async fn carry_out(&mut self, call: DeskCall) -> Result<Option<DeskReply>, Failure> {
+        match call {
+            DeskCall::About => self.about().await.map(|about| Some(DeskReply::About(Box::new(about)))),
+            DeskCall::Items => self.items().await,
+            DeskCall::Add(new) => self.add(new).await.map(Some),
+            DeskCall::Requests { all } => self.requests(all).await,
+            DeskCall::Request { id } => self.case(id).await.map(|case| Some(DeskReply::Case(Box::new(case)))),
+            DeskCall::Draft { id } => self.draft(id).await,
+            DeskCall::Answer { id, bytes } => self.compose(id, bytes).await.map(Some),
+            DeskCall::Approve { id, signed } => self.decide(id, Input::Approved(signed)).await.map(Some),
+            DeskCall::Refuse { id } => self.decide(id, Input::Refused).await.map(Some),
+            DeskCall::Publish { signed, bytes } => self.publish(signed, bytes).await.map(Some),
+            DeskCall::Pair { line } => self.pair(&line).await.map(Some),
+            DeskCall::Unpair { name } => self.unpair(name).await.map(Some),
+            DeskCall::Receptions => self.receptions().await,
+            DeskCall::Evidence { id } => self.evidence(id).await.map(Some),
+            DeskCall::Watch => self.watch().await,
+        }
+    }
+
+    async fn send(&mut self, reply: &DeskReply) -> Result<(), Broken> {
+        let bytes = frame::encode(reply)?;
+        self.stream.write_all(&bytes).await?;
+        Ok(())
+    }
+
+    /// Sends one of several replies.
+    async fn item_of_list(&mut self, reply: &DeskReply) -> Result<(), Failure> {
+        self.send(reply).await.map_err(|e| Failure::Invalid(e.to_string()))
+    }
+
+    async fn about(&self) -> Result<About, Failure> {
+        let vault = self.vault.clone();
+        let (items, waiting, published) = blocking(move || {
+            vault.readers.read(|c| {
+                let waiting = store::requests(c, false, &vault.config.origin, &vault.signers)?.len();
+                Ok::<_, WriteError>((store::items(c)?.len(), waiting, store::newest_version(c)?))
+            })
+        })
+        .await?;
+        let vault = &self.vault;
+        Ok(About {
+            name: vault.config.name.to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            origin: vault.config.origin.clone(),
+            log_key: vault.log_key.to_string(),
+            log_size: vault.writer.tip().size(),
+            signers: vault.signers.keys().iter().map(shared::sshsig::PublicKey::fingerprint).collect(),
+            published,
+            items: items as u64,
+            waiting: waiting as u64,
+        })
+    }
+
+    async fn items(&mut self) -> Result<Option<DeskReply>, Failure> {
+        let vault = self.vault.clone();
+        for item in blocking(move || vault.readers.read(store::items).map_err(WriteError::from)).await? {
+            self.item_of_list(&DeskReply::Item(item)).await?;
+        }
+        Ok(Some(DeskReply::Done))
+    }
+
+    async fn add(&mut self, new: NewItem) -> Result<DeskReply, Failure> {
+        let uploaded = self.upload(new.bytes).await?;
+        let added = self.vault.writer.act(move |t| {
+            let payload = t.keep(uploaded)?;
+            t.add_item(&new, payload)
+        });
+        let (id, _) = added.await?;
+        Ok(DeskReply::Added { id, sha256: uploaded.sha256 })
+    }
+
+    /// Takes exactly `bytes` from the owner's process into the store, invisible as yet.
+    async fn upload(&mut self, bytes: u64) -> Result<Uploaded, Failure> {
+        if bytes > limits::ITEM {
+            return Err(UploadError::TooLarge.into());
+        }
+        let mut upload = Upload::begin(self.vault.writer.clone()).await?;
+        let mut left = bytes;
+        while left > 0 {
+            let size = usize::try_from(left).unwrap_or(usize::MAX).min(limits::CHUNK);
+            let mut chunk = vec![0; size];
+            self.stream.read_exact(&mut chunk).await?;
+            upload.chunk(chunk).await?;
+            left -= size as u64;
+        }
+        Ok(upload.finish())
+    }
+
+    async fn requests(&mut self, all: bool) -> Result<Option<DeskReply>, Failure> {
+        let vault = self.vault.clone();
+        let cases = blocking(move || {
+            let states = vault.readers.read(|c| store::requests(c, all, &vault.config.origin, &vault.signers))?;
+            let context = Context::read(&vault)?;
+            Ok(states.into_iter().map(|state| context.case(&state)).collect::<Vec<_>>())
+        });
+        for case in cases.await? {
+            self.item_of_list(&DeskReply::Case(Box::new(case))).await?;
+        }
+        Ok(Some(DeskReply::Done))
+    }
+
+    async fn state(&self, id: RequestId) -> Result<State, Failure> {
+        let vault = self.vault.clone();
+        let found = blocking(move || vault.readers.read(|c| store::find(c, id, &vault.config.origin, &vault.signers)));
+        found.await?.ok_or(Failure::Write(WriteError::NoRequest))
+    }
+
+    async fn case(&self, id: RequestId) -> Result<Case, Failure> {
+        let state = self.state(id).await?;
+        let vault = self.vault.clone();
+        Ok(blocking(move || Context::read(&vault).map(|context| context.case(&state))).await?)
+    }
+
+    async fn draft(&mut self, id: RequestId) -> Result<Option<DeskReply>, Failure> {
+        let stage = self.state(id).await?.stage;
+        let name = stage.name();
+        let Stage::AwaitingOwner(draft) = stage else {
+            return Err(WriteError::Rejected(Rejected::Stage(name)).into());
+        };
+        self.item_of_list(&DeskReply::Payload { bytes: draft.bytes }).await?;
+        self.send_draft(draft).await?;
+        Ok(None)
+    }
+
+    /// The owner's own view of the draft; this socket leads to nobody else.
+    async fn send_draft(&mut self, draft: Draft) -> Result<(), Failure> {
+        let readers = self.vault.readers.clone();
+        let opened = readers.read(|c| store::preview(c, &draft)).map_err(WriteError::from)?;
+        let mut cursor = opened.ok_or_else(|| Failure::Invalid("the draft's bytes are not in the store".into()))?;
+        loop {
+            let readers = readers.clone();
+            let (data, back) = blocking(move || {
+                let data = readers.read(|c| cursor.next(c)).map_err(WriteError::from)?;
+                Ok((data, cursor))
+            })
+            .await?;
+            cursor = back;
+            if data.is_empty() {
+                return Ok(());
+            }
+            self.stream.write_all(&data).await?;
+        }
+    }
+
+    async fn compose(&mut self, id: RequestId, bytes: u64) -> Result<DeskReply, Failure> {
+        if bytes == 0 || bytes > limits::ANSWER as u64 {
+            return Err(Failure::Invalid(format!("an answer has 1 to {} bytes", limits::ANSWER)));
+        }
+        let state = self.state(id).await?;
+        let (ticket, question) = (state.ticket(), Line::Question(asked(&state)));
+        let uploaded = self.upload(bytes).await?;
+        let composed = self.vault.writer.act(move |t| {
+            t.keep(uploaded)?;
+            let draft = t.answer_draft(question, (uploaded.sha256, uploaded.bytes))?;
+            t.decide(ticket, Input::Composed(draft))
+        });
+        Ok(DeskReply::Stage(composed.await?.0.into()))
+    }
+
+    async fn decide(&self, id: RequestId, input: Input) -> Result<DeskReply, Failure> {
+        let ticket = self.state(id).await?.ticket();
+        let (stage, _) = self.vault.writer.act(move |t| t.decide(ticket, input)).await?;
+        Ok(DeskReply::Stage(stage.into()))
+    }
+
+    async fn publish(&mut self, signed: Signed, bytes: u64) -> Result<DeskReply, Failure> {
+        if bytes > limits::PUBLICATION as u64 {
+            return Err(Failure::Invalid(format!("a publication has at most {} bytes", limits::PUBLICATION)));
+        }
+        let mut bundle = vec![0; usize::try_from(bytes).unwrap_or(limits::PUBLICATION)];
+        self.stream.read_exact(&mut bundle).await?;
+        let (published, _) = self.vault.writer.act(move |t| t.publish(signed, bundle)).await?;
+        let version = published.version();
+        self.vault.announce(published);
+        Ok(DeskReply::Published { version })
+    }
+
+    async fn pair(&self, line: &str) -> Result<DeskReply, Failure> {
+        let line: ReceptionLine = line.parse().map_err(|e| Failure::Invalid(format!("{e}")))?;
+        self.vault.writer.act(move |t| t.pair(&line)).await?;
+        self.vault.news.lanes.send_modify(|n| *n += 1);
+        Ok(DeskReply::Line(self.vault.line.to_string()))
+    }
+
+    async fn unpair(&self, name: String) -> Result<DeskReply, Failure> {
+        self.vault.writer.act(move |t| t.unpair(&name)).await?;
+        self.vault.news.lanes.send_modify(|n| *n += 1);
+        Ok(DeskReply::Done)
+    }
+
+    async fn receptions(&mut self) -> Result<Option<DeskReply>, Failure> {
+        let vault = self.vault.clone();
+        for lane in blocking(move || vault.readers.read(store::lanes)).await? {
+            let standing = self.links.get(lane.id);
+            let reception = Reception {
+                name: lane.line.name.as_str().into(),
+                address: lane.line.address.to_string(),
+                pin: lane.line.pin,
+                paired_at: lane.paired_at,
+                link: standing.words,
+                up: standing.up,
+            };
+            self.item_of_list(&DeskReply::Reception(Box::new(reception))).await?;
+        }
+        Ok(Some(DeskReply::Done))
+    }
+
+    async fn evidence(&self, id: RequestId) -> Result<DeskReply, Failure> {
+        let Stage::Released(release) = self.state(id).await?.stage else {
+            return Err(Failure::Invalid("there is evidence of a release only; this request is not released".into()));
+        };
+        let vault = self.vault.clone();
+        let evidence = blocking(move || {
+            let tip = vault.writer.tip();
+            let receipt = evidence::receipt(&vault.readers, &tip, &release, &vault.signers, &vault.log_key)?;
+            Ok(Evidence { manifest: release.manifest().clone(), receipt })
+        });
+        Ok(DeskReply::Evidence(Box::new(evidence.await?)))
+    }
+
+    /// Tells of changes until the owner's process goes away.
+    async fn watch(&mut self) -> Result<Option<DeskReply>, Failure> {
+        let mut news = self.vault.news.owner.subscribe();
+        loop {
+            self.item_of_list(&DeskReply::Changed).await?;
+            let mut byte = [0; 1];
+            tokio::select! {
+                changed = news.changed() => if changed.is_err() { return Ok(None) },
+                _ = self.stream.read(&mut byte) => return Ok(None),
+            }
+        }
+    }
+}
+
+/// What naming a request's subject and lane takes.
+struct Context {
+    items: Vec<Item>,
+    lanes: Vec<store::Lane>,
+}
+
+impl Context {
+    fn read(vault: &Vault) -> Result<Self, WriteError> {
+        vault.readers.read(|c| Ok(Self { items: store::items(c)?, lanes: store::lanes(c)? }))
+    }
+
+    fn case(&self, state: &State) -> Case {
+        let request = &state.request;
+        let lane = self.lanes.iter().find(|lane| lane.id == request.lane);
+        let (note, draft, release) = parts(&state.stage);
+        Case {
+            id: request.id(),
+            reception: lane.map_or_else(|| "a reception no longer paired".into(), |l| l.line.name.as_str().into()),
+            filed_at: request.filed_at,
+            lapses_at: request.lapses_at(),
+            stage: state.stage.name().into(),
+            undecided: state.stage.is_undecided() && now() < request.lapses_at(),
+            subject: self.subject(state),
+            purpose: request.filing.purpose.as_str().into(),
+            contact: request.filing.contact.as_ref().map(|c| c.as_str().into()),
+            ticket: state.ticket(),
+            note,
+            draft,
+            release,
+        }
+    }
+
+    fn subject(&self, state: &State) -> Line {
+        match &state.request.filing.subject {
+            Subject::Question(text) => Line::Question(text.as_str().into()),
+            Subject::Item(id) => match self.items.iter().find(|item| item.id == *id) {
+                Some(item) => Line::Item(item.title.as_str().into()),
+                None => Line::Item(format!("an unknown item, {id}")),
+            },
+        }
+    }
+}
+
+/// What a stage adds to what the owner sees.
+fn parts(stage: &Stage) -> (Option<String>, Option<Draft>, Option<ReleaseFacts>) {
+    match stage {
+        Stage::AwaitingAnswer(why) => (why.map(|why| why.to_string()), None, None),
+        Stage::AwaitingOwner(draft) => (None, Some(draft.clone()), None),
+        Stage::Released(release) => {
+            let facts = ReleaseFacts {
+                manifest: release.manifest().clone(),
+                collections: release.approval().collections,
+                collected: u32::try_from(release.collections().len()).unwrap_or(u32::MAX),
+            };
+            (None, None, Some(facts))
+        }
+        Stage::Received | Stage::Closed(_) => (None, None, None),
+    }
+}
+
+/// What an answer answers: the question, or the item that could not be prepared.
+fn asked(state: &State) -> String {
+    match &state.request.filing.subject {
+        Subject::Question(text) => text.as_str().into(),
+        Subject::Item(id) => format!("item {id}"),
+    }
+}

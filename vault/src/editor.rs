@@ -1,0 +1,198 @@
+//! Writing words in the owner's own editor.
+
+use crate::prompt::{TTY, supervise};
+use crate::scratch::{Scratch, ScratchError};
+use shared::limits;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+/// Tried in this order when the owner names none.
+const USUAL: [&str; 3] = ["editor", "nano", "vi"];
+
+/// Why there are no words.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EditorError {
+    /// The text is empty or as it was.
+    #[error("nothing was written, so nothing was changed")]
+    Cancelled,
+    /// Over [`limits::ANSWER`].
+    #[error("the text has {bytes} bytes and the limit is {limit}; it is kept in {kept} - shorten it, then delete that file", limit = limits::ANSWER, kept = .kept.display())]
+    TooLong {
+        /// Its length.
+        bytes: u64,
+        /// Where it is now.
+        kept: PathBuf,
+    },
+    /// Not text.
+    #[error("the text is not UTF-8; it is kept in {kept} - save it as UTF-8, then delete that file", kept = .0.display())]
+    NotUtf8(PathBuf),
+    /// It ended with an error.
+    #[error("the editor {name} failed ({status}); what it saved is kept in {kept}", kept = .kept.display())]
+    Failed {
+        /// Which one.
+        name: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// Where the text is now.
+        kept: PathBuf,
+    },
+    /// There is none.
+    #[error("no editor was found; install one (Debian: apt install nano) or set EDITOR to yours")]
+    NoEditor,
+    /// There is nowhere to show it.
+    #[error("there is no terminal to show an editor on ({0}); run this command in a terminal window or over `ssh -t`")]
+    NoTerminal(io::Error),
+    /// A signal came.
+    #[error("the editor was interrupted, so nothing was changed")]
+    Interrupted,
+    /// It could not be run, or its file not be read.
+    #[error("the editor could not be used ({0}); set EDITOR to one that works")]
+    Io(#[from] io::Error),
+    /// No place for the text.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+}
+
+/// What the owner makes of `initial` in `$VISUAL`, `$EDITOR`, or the usual editor; `extension` (such as `md`) tells it the
+/// kind of text.
+///
+/// # Errors
+/// [`EditorError`]; text that cannot be used is kept, and the error says where.
+pub(crate) fn compose(folder: &Scratch, initial: &str, extension: &str) -> Result<String, EditorError> {
+    let named = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
+    compose_with(named.as_deref(), Path::new(TTY), folder, initial, extension)
+}
+
+fn compose_with(
+    editor: Option<&str>,
+    tty: &Path,
+    folder: &Scratch,
+    initial: &str,
+    extension: &str,
+) -> Result<String, EditorError> {
+    let file = unused(folder, initial, extension)?;
+    let (name, status) = match editor {
+        Some(editor) => (editor.to_owned(), edit(shell(editor), tty, &file)?),
+        None => usual(tty, &file)?,
+    };
+    if !status.success() {
+        return Err(EditorError::Failed { name, status, kept: folder.keep(&file)? });
+    }
+    let bytes = fs::metadata(&file)?.len();
+    if bytes > limits::ANSWER as u64 {
+        return Err(EditorError::TooLong { bytes, kept: folder.keep(&file)? });
+    }
+    let Ok(text) = String::from_utf8(fs::read(&file)?) else {
+        return Err(EditorError::NotUtf8(folder.keep(&file)?));
+    };
+    fs::remove_file(&file)?;
+    if text.trim().is_empty() || text == initial { Err(EditorError::Cancelled) } else { Ok(text) }
+}
+
+/// A new file; the folder may hold earlier ones.
+fn unused(folder: &Scratch, initial: &str, extension: &str) -> Result<PathBuf, ScratchError> {
+    let mut count = 1;
+    loop {
+        let name = format!("text-{count}.{extension}");
+        if !folder.path().join(&name).exists() {
+            return folder.file(&name, initial.as_bytes());
+        }
+        count += 1;
+    }
+}
+
+/// The variables hold a command with arguments, by custom read by the shell; the file is an argument, never part of it.
+fn shell(editor: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{editor} \"$@\"")).arg("editor");
+    command
+}
+
+fn usual(tty: &Path, file: &Path) -> Result<(String, ExitStatus), EditorError> {
+    for name in USUAL {
+        match edit(Command::new(name), tty, file) {
+            Err(EditorError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            result => return result.map(|status| (name.to_owned(), status)),
+        }
+    }
+    Err(EditorError::NoEditor)
+}
+
+/// Hands the terminal over until the editor ends.
+fn edit(mut command: Command, tty: &Path, file: &Path) -> Result<ExitStatus, EditorError> {
+    let tty = fs::File::options().read(true).write(true).open(tty).map_err(EditorError::NoTerminal)?;
+    command.arg(file).stdin(tty.try_clone()?).stdout(tty.try_clone()?).stderr(tty);
+    let mut child = command.spawn()?;
+    supervise(&mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
+        true => EditorError::Interrupted,
+        false => error.into(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const NOWHERE: &str = "/dev/null";
+
+    fn run(script: &str, initial: &str) -> (Scratch, Result<String, EditorError>) {
+        let folder = Scratch::new().unwrap();
+        let editor = format!("f() {{ {script}; }}; f");
+        let result = compose_with(Some(&editor), Path::new(NOWHERE), &folder, initial, "md");
+        (folder, result)
+    }
+
+    /// Reads what an error says was kept, and removes it.
+    fn kept(path: &Path) -> Vec<u8> {
+        let bytes = fs::read(path).unwrap();
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn words_come_back_exactly_and_leave_no_file() {
+        let (folder, result) = run("printf 'Grüße\\n' >> \"$1\"", "Dear visitor,\n");
+        assert_eq!(result.unwrap(), "Dear visitor,\nGrüße\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let (_, result) = run("case \"$1\" in *.md) printf ok > \"$1\";; esac", "");
+        assert_eq!(result.unwrap(), "ok", "the extension tells the kind");
+    }
+
+    #[test]
+    fn empty_or_unchanged_is_cancelled() {
+        for (script, initial) in
+            [("true", "as it was"), ("printf ' \\n' > \"$1\"", "x"), (": > \"$1\"", "x"), ("true", "")]
+        {
+            assert!(matches!(run(script, initial).1, Err(EditorError::Cancelled)), "{script}");
+        }
+    }
+
+    #[test]
+    fn text_that_cannot_be_used_is_kept_and_its_place_told() {
+        let (folder, result) = run("head -c 1048577 /dev/zero | tr '\\0' a > \"$1\"", "");
+        let error = result.unwrap_err();
+        drop(folder);
+        let EditorError::TooLong { bytes: 1_048_577, kept: path } = &error else { panic!("{error}") };
+        assert!(error.to_string().contains(path.to_str().unwrap()));
+        assert_eq!(kept(path).len(), 1_048_577);
+        let (_, result) = run("printf '\\377' > \"$1\"", "");
+        let Err(EditorError::NotUtf8(path)) = result else { panic!("{result:?}") };
+        assert_eq!(kept(&path), [0xff]);
+        let (_, result) = run("printf half > \"$1\"; exit 3", "");
+        let Err(EditorError::Failed { kept: path, .. }) = result else { panic!("{result:?}") };
+        assert_eq!(kept(&path), b"half");
+    }
+
+    #[test]
+    fn without_a_terminal_or_an_editor_it_says_so() {
+        let folder = Scratch::new().unwrap();
+        let nowhere = compose_with(Some("true"), Path::new("/nonexistent/tty"), &folder, "", "md");
+        assert!(matches!(nowhere, Err(EditorError::NoTerminal(_))));
+        let missing = compose_with(Some("/nonexistent/editor"), Path::new(NOWHERE), &folder, "", "md");
+        let Err(EditorError::Failed { kept: path, status, .. }) = missing else { panic!("{missing:?}") };
+        assert_eq!((status.code(), kept(&path).len()), (Some(127), 0));
+    }
+}

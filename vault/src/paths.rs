@@ -1,0 +1,54 @@
+//! Where the vault keeps each file.
+
+use node::home::{Home, Nowhere};
+use std::path::PathBuf;
+
+/// The vault's files in a node's folders.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths(pub(crate) Home);
+
+impl Paths {
+    pub(crate) fn config(&self) -> PathBuf {
+        self.0.config().join("vault.toml")
+    }
+
+    /// The owner's public keys; the daemon reads it and may not write it.
+    pub(crate) fn signers(&self) -> PathBuf {
+        self.0.config().join("allowed_signers")
+    }
+
+    /// An owner key that `init` made, where the owner brought none.
+    pub(crate) fn owner_key(&self) -> PathBuf {
+        self.0.config().join("owner_ed25519")
+    }
+
+    pub(crate) fn node_key(&self) -> PathBuf {
+        self.0.state().join("node-key.pem")
+    }
+
+    pub(crate) fn log_key(&self) -> PathBuf {
+        self.0.state().join("log-key.pem")
+    }
+
+    pub(crate) fn sealing_key(&self) -> PathBuf {
+        self.0.state().join("sealing-key.hex")
+    }
+
+    pub(crate) fn store_key(&self) -> PathBuf {
+        self.0.state().join("store-key.hex")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.0.state().join("store.db")
+    }
+
+    /// Held by the one running daemon.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.state().join("lock")
+    }
+
+    /// The desk's socket.
+    pub(crate) fn socket(&self) -> Result<PathBuf, Nowhere> {
+        Ok(self.0.run()?.join("desk.sock"))
+    }
+}

@@ -1,0 +1,187 @@
+//! Signals while the owner's terminal is in use: each of them means no, and leaves nothing behind.
+//!
+//! One thread listens from the first use on. While somebody [`hold`]s, a signal is passed on to be handled in order; else it
+//! ends the process, after the folders of clear text are gone.
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Notice {
+    /// The window has another size.
+    Resized = b'w',
+    /// Ctrl-C, which reaches a program that runs in the foreground as well.
+    Interrupt = b'i',
+    /// The process is to end, or its terminal is gone, or was taken away for a while.
+    End = b'e',
+}
+
+const HEARD: [(Signal, Notice); 6] = [
+    (Signal::WINCH, Notice::Resized),
+    (Signal::INT, Notice::Interrupt),
+    (Signal::QUIT, Notice::Interrupt),
+    (Signal::TERM, Notice::End),
+    (Signal::HUP, Notice::End),
+    (Signal::CONT, Notice::End),
+];
+
+struct Registry {
+    holders: Vec<(u64, PipeWriter)>,
+    folders: Vec<PathBuf>,
+    next: u64,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { holders: Vec::new(), folders: Vec::new(), next: 0 });
+static LISTENER: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
+
+/// While this lives, signals come here.
+#[derive(Debug)]
+pub(super) struct Hold {
+    id: u64,
+    notices: PipeReader,
+}
+
+/// Takes signals over.
+///
+/// # Errors
+/// When the system has no pipe or thread for it.
+pub(super) fn hold() -> io::Result<Hold> {
+    listen()?;
+    let (notices, sender) = io::pipe()?;
+    rustix::io::ioctl_fionbio(&notices, true)?;
+    rustix::io::ioctl_fionbio(&sender, true)?;
+    let mut registry = registry();
+    let id = registry.next;
+    registry.next += 1;
+    registry.holders.push((id, sender));
+    Ok(Hold { id, notices })
+}
+
+impl Hold {
+    /// Readable when [`Self::take`] has something.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.notices.as_fd()
+    }
+
+    /// The next signal, if one came.
+    pub(super) fn take(&mut self) -> Option<Notice> {
+        let mut byte = [0];
+        if !matches!(self.notices.read(&mut byte), Ok(1)) {
+            return None;
+        }
+        HEARD.iter().map(|(_, notice)| *notice).find(|notice| *notice as u8 == byte[0])
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        registry().holders.retain(|(id, _)| *id != self.id);
+    }
+}
+
+/// Has `folder` removed should a signal end the process.
+///
+/// # Errors
+/// When the system has no thread to listen.
+pub(crate) fn remove_folder_on_death(folder: &Path) -> io::Result<()> {
+    listen()?;
+    registry().folders.push(folder.to_owned());
+    Ok(())
+}
+
+/// The folder is gone.
+pub(crate) fn forget_folder(folder: &Path) {
+    registry().folders.retain(|known| known != folder);
+}
+
+/// Waits for a program that has the terminal. It gets Ctrl-C itself; it is ended when this process is asked to end.
+///
+/// # Errors
+/// [`io::ErrorKind::Interrupted`] after a signal ended it, else the system's.
+pub(crate) fn supervise(child: &mut Child) -> io::Result<ExitStatus> {
+    let mut hold = hold()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
+    let end = pidfd_open(pid, PidfdFlags::empty())?;
+    loop {
+        let mut fds = [PollFd::new(&end, PollFlags::IN), PollFd::from_borrowed_fd(hold.fd(), PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !fds[0].revents().is_empty() {
+            return child.wait();
+        }
+        if hold.take() == Some(Notice::End) {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+    }
+}
+
+fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn listen() -> io::Result<()> {
+    LISTENER.get_or_init(|| start().map_err(|error| error.kind())).map_err(io::Error::from)
+}
+
+/// Returns when the handlers are in place.
+fn start() -> io::Result<()> {
+    let (ready, started) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        runtime.block_on(async {
+            let streams: io::Result<Vec<_>> =
+                HEARD.iter().map(|(s, _)| signal(SignalKind::from_raw(s.as_raw()))).collect();
+            match streams {
+                Ok(streams) if ready.send(Ok(())).is_ok() => run(streams).await,
+                Ok(_) => {}
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        });
+    })?;
+    started.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+}
+
+async fn run(mut streams: Vec<tokio::signal::unix::Signal>) {
+    loop {
+        let which = std::future::poll_fn(|context| {
+            let ready = streams.iter_mut().position(|stream| stream.poll_recv(context).is_ready());
+            ready.map_or(std::task::Poll::Pending, std::task::Poll::Ready)
+        });
+        let (signal, notice) = HEARD[which.await];
+        pass_on(signal, notice);
+    }
+}
+
+fn pass_on(signal: Signal, notice: Notice) {
+    let registry = registry();
+    if registry.holders.is_empty() {
+        if notice != Notice::Resized && signal != Signal::CONT {
+            for folder in &registry.folders {
+                // Nobody is left to be told; what cannot be removed is swept by the next start.
+                drop(std::fs::remove_dir_all(folder));
+            }
+            std::process::exit(128 + signal.as_raw());
+        }
+        return;
+    }
+    for (_, holder) in &registry.holders {
+        // A full pipe already holds notices that will be seen.
+        let mut holder = holder;
+        drop(holder.write(&[notice as u8]));
+    }
+}

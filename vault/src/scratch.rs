@@ -1,0 +1,208 @@
+//! The only clear text outside the store: a folder for the editor and the viewer, gone when its user is.
+
+use crate::prompt::{forget_folder, remove_folder_on_death};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What the folders' names begin with; those whose owner died are swept by the next start.
+const PREFIX: &str = "webizen-scratch-";
+/// A younger folder may belong to a process that has not locked it yet.
+const SETTLED: Duration = Duration::from_secs(60);
+const KEPT: &str = "webizen-kept-";
+
+/// Why there is no place for clear text.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ScratchError {
+    /// The folder cannot be made.
+    #[error("no private folder could be made in {path} ({source}); set XDG_RUNTIME_DIR to a folder of yours with room", path = .0.display(), source = .1)]
+    Folder(PathBuf, io::Error),
+    /// A file in it cannot be written.
+    #[error("a copy could not be written to {path} ({source}); make room there and try again", path = .0.display(), source = .1)]
+    File(PathBuf, io::Error),
+    /// The name would leave the folder.
+    #[error("a copy needs a plain file name")]
+    Name,
+}
+
+/// A folder that only its owner can enter (mode 0700). It is removed, with all that is in it, when this is dropped, and when
+/// a signal ends the process.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    folder: Option<TempDir>,
+    path: PathBuf,
+    fallback: bool,
+    /// Tells other processes that the folder is in use.
+    _lock: OwnedFd,
+}
+
+impl Scratch {
+    /// Makes one in `$XDG_RUNTIME_DIR`, which is memory and ends with the session, else in the folder for temporary files.
+    ///
+    /// # Errors
+    /// [`ScratchError::Folder`]
+    pub(crate) fn new() -> Result<Self, ScratchError> {
+        match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir()) {
+            Some(path) => Self::new_in(&path, false),
+            None => Self::new_in(&std::env::temp_dir(), true),
+        }
+    }
+
+    fn new_in(parent: &Path, fallback: bool) -> Result<Self, ScratchError> {
+        sweep(parent);
+        let failed = |error| ScratchError::Folder(parent.into(), error);
+        let mut builder = tempfile::Builder::new();
+        // Made with this mode, never widened: no moment in which others could enter.
+        let folder = builder.prefix(PREFIX).permissions(private()).tempdir_in(parent).map_err(failed)?;
+        let lock = lock(folder.path()).map_err(|error| failed(error.into()))?;
+        remove_folder_on_death(folder.path()).map_err(failed)?;
+        Ok(Self { path: folder.path().to_owned(), folder: Some(folder), fallback, _lock: lock })
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the owner should know about the folder's place, if anything.
+    pub(crate) fn notice(&self) -> Option<String> {
+        self.fallback.then(|| {
+            format!(
+                "XDG_RUNTIME_DIR is not set, so copies are kept in {} until this ends; that may be on a disk.",
+                self.path.display()
+            )
+        })
+    }
+
+    /// Writes a new file that only its owner can read (mode 0600).
+    ///
+    /// # Errors
+    /// [`ScratchError`] when the name is not plain, is taken, or the file cannot be written whole.
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, ScratchError> {
+        if Path::new(name).file_name().is_none_or(|plain| plain != name) {
+            return Err(ScratchError::Name);
+        }
+        let path = self.path.join(name);
+        let write = || {
+            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(bytes)
+        };
+        write().map_err(|error| ScratchError::File(path.clone(), error))?;
+        Ok(path)
+    }
+
+    /// Moves a file out of the folder so that it outlives this, and tells where it is.
+    ///
+    /// # Errors
+    /// [`ScratchError::File`] when it cannot be moved.
+    pub(crate) fn keep(&self, file: &Path) -> Result<PathBuf, ScratchError> {
+        let failed = |error| ScratchError::File(file.into(), error);
+        let name = file.file_name().ok_or(ScratchError::Name)?;
+        let parent = self.path.parent().ok_or(ScratchError::Name)?;
+        let kept = tempfile::Builder::new().prefix(KEPT).permissions(private()).tempdir_in(parent).map_err(failed)?;
+        let target = kept.path().join(name);
+        fs::rename(file, &target).map_err(failed)?;
+        let _: PathBuf = kept.keep();
+        Ok(target)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.folder.take().map(TempDir::close) {
+            tracing::error!("{} could not be removed ({error}); remove it by hand", self.path.display());
+        }
+        forget_folder(&self.path);
+    }
+}
+
+fn private() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o700)
+}
+
+fn lock(folder: &Path) -> rustix::io::Result<OwnedFd> {
+    let fd = rustix::fs::open(
+        folder,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(fd)
+}
+
+/// Removes what a process that was killed left behind: folders that nobody holds.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let path = entry.path();
+        let settled =
+            entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age > SETTLED));
+        if ours && settled && lock(&path).is_ok() {
+            tracing::warn!("a folder of clear text was left behind by a process that was killed; it is removed now");
+            // Somebody else's folder of that name cannot be removed, and need not be.
+            drop(fs::remove_dir_all(&path));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::SystemTime;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn folder_is_private_and_goes_with_its_user() {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new_in(parent.path(), true).unwrap();
+        let file = scratch.file("draft.md", b"words").unwrap();
+        assert_eq!((mode(scratch.path()), mode(&file)), (0o700, 0o600));
+        assert_eq!(fs::read(&file).unwrap(), b"words");
+        assert!(scratch.notice().unwrap().contains("XDG_RUNTIME_DIR"));
+        assert!(matches!(scratch.file("draft.md", b""), Err(ScratchError::File(..))), "a name is used once");
+        for name in ["", "..", "a/b", "../x", "/etc/x", "a/"] {
+            assert!(matches!(scratch.file(name, b""), Err(ScratchError::Name)), "{name}");
+        }
+        drop(scratch);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn kept_file_outlives_the_folder() {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new_in(parent.path(), false).unwrap();
+        assert_eq!(scratch.notice(), None);
+        let kept = scratch.keep(&scratch.file("draft.md", b"words").unwrap()).unwrap();
+        drop(scratch);
+        assert_eq!(fs::read(&kept).unwrap(), b"words");
+        assert_eq!(mode(kept.parent().unwrap()), 0o700);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn next_start_sweeps_what_a_killed_process_left_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        let old = SystemTime::now() - 2 * SETTLED;
+        for name in [format!("{PREFIX}dead"), format!("{KEPT}words"), "other".into()] {
+            fs::create_dir(parent.path().join(&name)).unwrap();
+            fs::File::open(parent.path().join(&name)).unwrap().set_modified(old).unwrap();
+        }
+        let living = Scratch::new_in(parent.path(), false).unwrap();
+        fs::File::open(living.path()).unwrap().set_modified(old).unwrap();
+        let next = Scratch::new_in(parent.path(), false).unwrap();
+        assert!(living.path().is_dir() && next.path().is_dir());
+        assert!(!parent.path().join(format!("{PREFIX}dead")).exists());
+        assert!(parent.path().join(format!("{KEPT}words")).exists() && parent.path().join("other").exists());
+    }
+}

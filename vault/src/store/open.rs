@@ -1,0 +1,123 @@
+//! Opening the encrypted file: the key, the settings, the schema.
+
+use node::files::{self, FileError};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
+
+/// The store's 256-bit key; no `Debug`, wiped when dropped.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct StoreKey([u8; 32]);
+
+impl StoreKey {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// SQLCipher's raw key form, which skips its password stretching.
+    fn pragma(&self) -> Zeroizing<String> {
+        let mut hex = shared::ids::hex(&self.0);
+        let pragma = Zeroizing::new(format!("PRAGMA key = \"x'{hex}'\";"));
+        hex.zeroize();
+        pragma
+    }
+}
+
+const SCHEMA: &str = include_str!("schema.sql");
+const VERSION: i64 = 1;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("there is no store at {0}; run `vault init` first")]
+    Missing(PathBuf),
+    #[error("there is a store at {0} already; it was left as it is")]
+    Exists(PathBuf),
+    #[error(
+        "the store at {0} does not open with this key: the key is another store's, or the file is damaged. \
+         Put the right store key back, or restore the store from a backup"
+    )]
+    Key(PathBuf),
+    #[error("the store at {path} was written by a newer version (format {found}); install that version again")]
+    Newer { path: PathBuf, found: i64 },
+    #[error("the store at {path} is damaged ({what}); restore it from a backup. The file was left as it is")]
+    Damaged { path: PathBuf, what: String },
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the store at {path}: {source}")]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+}
+
+impl OpenError {
+    /// Whether the data itself is in doubt.
+    pub(crate) fn is_integrity(&self) -> bool {
+        matches!(self, Self::Key(_) | Self::Damaged { .. })
+    }
+}
+
+/// Makes a new store. The file must not exist.
+pub(crate) fn create(path: &Path, key: &StoreKey) -> Result<(), OpenError> {
+    if path.exists() {
+        return Err(OpenError::Exists(path.to_owned()));
+    }
+    // SQLite takes an empty file for a new database, and its companions get the file's mode: 0600.
+    files::write_new(path, b"")?;
+    let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|c| settings(&c).map(|()| c))
+        .and_then(|c| c.execute_batch(SCHEMA).map(|()| c));
+    connection.and_then(|c| c.close().map_err(|(_, e)| e)).map_err(|e| explain(path, e))
+}
+
+/// The writer's connection to an existing store, checked.
+pub(crate) fn open(path: &Path, key: &StoreKey) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| explain(path, e))?;
+    let found =
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map_err(|e| explain(path, e))?;
+    if found != VERSION {
+        return Err(OpenError::Newer { path: path.to_owned(), found });
+    }
+    settings(&connection).map_err(|e| explain(path, e))?;
+    check(path, &connection)?;
+    Ok(connection)
+}
+
+/// A connection that can only read.
+pub(crate) fn reader(path: &Path, key: &StoreKey) -> Result<Connection, rusqlite::Error> {
+    let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.execute_batch("PRAGMA query_only = ON;")?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, key: &StoreKey, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.execute_batch(&key.pragma())?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+/// Durable at each commit; freed pages overwritten; one process owns the file.
+fn settings(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; \
+         PRAGMA temp_store = MEMORY;",
+    )
+}
+
+fn check(path: &Path, connection: &Connection) -> Result<(), OpenError> {
+    let verdict = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+        .map_err(|e| explain(path, e))?;
+    if verdict == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.to_owned(), what: verdict }) }
+}
+
+fn explain(path: &Path, source: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::Key(path),
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, what: source.to_string() },
+        _ => OpenError::Sqlite { path, source },
+    }
+}

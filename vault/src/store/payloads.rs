@@ -1,0 +1,158 @@
+//! Payloads: immutable chunk rows, visible only when whole. Released bytes are read through a [`Permit`]; the owner's own
+//! view of a draft is a separate door that leads to the desk alone.
+
+use super::log::row;
+use super::transaction::Transaction;
+use super::writer::{WriteError, Writer};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use sha2::{Digest as _, Sha256};
+use shared::ids::Digest;
+use shared::limits;
+use vault_core::Permit;
+
+/// Chunk rows are numbered payload * 1024 + place.
+const PLACES: i64 = 1024;
+
+/// A payload on its way in, a chunk a transaction; invisible until [`Upload::finish`].
+pub(crate) struct Upload {
+    writer: Writer,
+    payload: i64,
+    place: i64,
+    hash: Sha256,
+    bytes: u64,
+}
+
+/// Why an upload stopped; what was written of it is removed at the next start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UploadError {
+    #[error("it is over the limit of 64 MiB")]
+    TooLarge,
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Upload {
+    pub(crate) async fn begin(writer: Writer) -> Result<Self, UploadError> {
+        let (payload, _) = writer
+            .act(|t| {
+                t.connection.execute("INSERT INTO payload (bytes, complete) VALUES (0, 0)", [])?;
+                Ok(super::writer::Done::quiet(t.connection.last_insert_rowid()))
+            })
+            .await?;
+        Ok(Self { writer, payload, place: 0, hash: Sha256::new(), bytes: 0 })
+    }
+
+    /// Appends at most [`limits::CHUNK`] bytes; every chunk but the last must be full.
+    pub(crate) async fn chunk(&mut self, data: Vec<u8>) -> Result<(), UploadError> {
+        self.bytes += data.len() as u64;
+        if self.bytes > limits::ITEM || data.len() > limits::CHUNK {
+            return Err(UploadError::TooLarge);
+        }
+        self.hash.update(&data);
+        let id = self.payload * PLACES + self.place;
+        self.place += 1;
+        self.writer
+            .act(move |t| {
+                t.connection
+                    .prepare_cached("INSERT INTO chunk (id, data) VALUES (?1, ?2)")?
+                    .execute(params![id, data])?;
+                Ok(super::writer::Done::quiet(()))
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Hands over the payload for the transaction that makes it visible.
+    pub(crate) fn finish(self) -> Uploaded {
+        Uploaded { payload: self.payload, sha256: Digest(self.hash.finalize().into()), bytes: self.bytes }
+    }
+}
+
+/// A whole payload, not yet visible.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Uploaded {
+    payload: i64,
+    pub(crate) sha256: Digest,
+    pub(crate) bytes: u64,
+}
+
+impl Transaction<'_> {
+    /// Makes an upload visible; the same bytes are kept once. Returns the payload's row.
+    pub(crate) fn keep(&mut self, upload: Uploaded) -> Result<i64, WriteError> {
+        let same = self
+            .connection
+            .prepare_cached("SELECT id FROM payload WHERE sha256 = ?1 AND complete = 1")?
+            .query_row([upload.sha256.0], |r| r.get(0))
+            .optional()?;
+        if let Some(same) = same {
+            forget(self.connection, upload.payload)?;
+            return Ok(same);
+        }
+        self.connection
+            .prepare_cached("UPDATE payload SET sha256 = ?1, bytes = ?2, complete = 1 WHERE id = ?3")?
+            .execute(params![upload.sha256.0, row(upload.bytes), upload.payload])?;
+        Ok(upload.payload)
+    }
+
+    /// Removes uploads that never became whole.
+    pub(crate) fn sweep_uploads(&mut self) -> Result<usize, WriteError> {
+        let mut rows = self.connection.prepare("SELECT id FROM payload WHERE complete = 0")?;
+        let ids = rows.query_map([], |r| r.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        ids.iter().try_for_each(|id| forget(self.connection, *id))?;
+        Ok(ids.len())
+    }
+}
+
+fn forget(connection: &Connection, payload: i64) -> Result<(), rusqlite::Error> {
+    let (first, end) = (payload * PLACES, (payload + 1) * PLACES);
+    connection.execute("DELETE FROM chunk WHERE id >= ?1 AND id < ?2", [first, end])?;
+    connection.execute("DELETE FROM payload WHERE id = ?1", [payload])?;
+    Ok(())
+}
+
+/// Where a reader stands in one payload.
+pub(crate) struct Cursor {
+    payload: i64,
+    offset: u64,
+    bytes: u64,
+}
+
+/// Opens a released payload, in exchange for its permit.
+pub(crate) fn redeem(connection: &Connection, permit: Permit) -> Result<Option<Cursor>, rusqlite::Error> {
+    cursor(connection, permit.payload(), permit.bytes(), permit.offset())
+}
+
+/// Opens a draft for the owner's own eyes; only the desk calls this.
+pub(crate) fn preview(connection: &Connection, draft: &vault_core::Draft) -> Result<Option<Cursor>, rusqlite::Error> {
+    cursor(connection, draft.payload, draft.bytes, 0)
+}
+
+fn cursor(connection: &Connection, sha256: Digest, bytes: u64, offset: u64) -> Result<Option<Cursor>, rusqlite::Error> {
+    let found = connection
+        .prepare_cached("SELECT id FROM payload WHERE sha256 = ?1 AND bytes = ?2 AND complete = 1")?
+        .query_row(params![sha256.0, row(bytes)], |r| r.get(0))
+        .optional()?;
+    Ok(found.map(|payload| Cursor { payload, offset, bytes }))
+}
+
+impl Cursor {
+    /// The next piece, at most a chunk; empty at the end.
+    pub(crate) fn next(&mut self, connection: &Connection) -> Result<Vec<u8>, rusqlite::Error> {
+        if self.offset >= self.bytes {
+            return Ok(Vec::new());
+        }
+        let chunk = limits::CHUNK as u64;
+        let id = self.payload * PLACES + row(self.offset / chunk);
+        let mut data: Vec<u8> =
+            connection.prepare_cached("SELECT data FROM chunk WHERE id = ?1")?.query_row([id], |r| r.get(0))?;
+        let inside = usize::try_from(self.offset % chunk).unwrap_or(usize::MAX);
+        if inside >= data.len() {
+            return Err(rusqlite::Error::QueryReturnedNoRows);
+        }
+        if inside > 0 {
+            data.drain(..inside);
+        }
+        self.offset += data.len() as u64;
+        Ok(data)
+    }
+}

@@ -1,0 +1,69 @@
+-- Version 1. Forward only: a later version appends a new file and raises user_version.
+CREATE TABLE lane (
+  id INTEGER PRIMARY KEY,
+  pin BLOB NOT NULL UNIQUE,
+  line TEXT NOT NULL,
+  paired_at INTEGER NOT NULL,
+  active INTEGER NOT NULL
+) STRICT;
+
+-- A payload is immutable, and visible only once complete = 1.
+CREATE TABLE payload (
+  id INTEGER PRIMARY KEY,
+  sha256 BLOB,
+  bytes INTEGER NOT NULL,
+  complete INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX payload_by_hash ON payload (sha256) WHERE complete = 1;
+
+-- One piece of limits::CHUNK bytes; id = payload * 1024 + its place.
+CREATE TABLE chunk (
+  id INTEGER PRIMARY KEY,
+  data BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE item (
+  id BLOB PRIMARY KEY,
+  title TEXT NOT NULL,
+  listed INTEGER NOT NULL,
+  media_type TEXT NOT NULL,
+  payload INTEGER NOT NULL REFERENCES payload (id),
+  added_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE request (
+  id BLOB PRIMARY KEY,
+  ticket BLOB NOT NULL UNIQUE,
+  lane INTEGER NOT NULL REFERENCES lane (id),
+  undecided INTEGER NOT NULL,
+  ends_at INTEGER,
+  filed_at INTEGER NOT NULL,
+  record TEXT NOT NULL
+) STRICT;
+CREATE INDEX request_by_lane ON request (lane) WHERE undecided = 1;
+CREATE INDEX request_by_end ON request (ends_at) WHERE ends_at IS NOT NULL;
+
+CREATE TABLE publication (
+  version INTEGER PRIMARY KEY,
+  statement TEXT NOT NULL,
+  signature TEXT NOT NULL,
+  bundle BLOB NOT NULL
+) STRICT;
+
+-- The log. A leaf commits to its parts behind a salt; erasing the salt leaves the tree whole.
+CREATE TABLE leaf (
+  idx INTEGER PRIMARY KEY,
+  leaf BLOB NOT NULL,
+  salt BLOB NOT NULL,
+  request BLOB
+) STRICT;
+CREATE INDEX leaf_by_request ON leaf (request) WHERE request IS NOT NULL;
+
+CREATE TABLE node (
+  level INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  PRIMARY KEY (level, idx)
+) STRICT, WITHOUT ROWID;
+
+PRAGMA user_version = 1;

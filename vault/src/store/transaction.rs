@@ -1,0 +1,85 @@
+//! One durable step of the vault: state and log entry together.
+
+use super::log::Tip;
+use super::writer::WriteError;
+use rusqlite::Connection;
+use shared::time::Time;
+use shared::tlog::Frontier;
+use std::sync::Arc;
+use vault_core::{Authority, Commit};
+
+/// What the writer's thread owns besides the file.
+pub(crate) struct Ground {
+    pub(crate) vault: shared::tlog::Origin,
+    pub(crate) signers: Arc<shared::sshsig::Signers>,
+}
+
+/// An open transaction. Rows written through it become durable together, by [`Commit::commit`].
+pub(crate) struct Transaction<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) ground: &'a Ground,
+    /// The log's right edge, as it will be after the commit.
+    pub(super) frontier: Frontier,
+    pub(crate) now: Time,
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn begin(
+        connection: &'a Connection,
+        ground: &'a Ground,
+        tip: &Tip,
+        now: Time,
+    ) -> Result<Self, rusqlite::Error> {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(Self { connection, ground, frontier: tip.frontier().clone(), now })
+    }
+
+    /// What decisions are measured against, at this transaction's instant.
+    pub(crate) fn authority(&self) -> Authority<'a> {
+        Authority { vault: &self.ground.vault, signers: &self.ground.signers, now: self.now }
+    }
+
+    /// Runs `part`, and takes back all of it if it fails, the log's edge included.
+    ///
+    /// SQLite gives up a whole transaction by itself when the disk fails or fills up in its middle. Nothing may run after
+    /// that, because it would be committed alone; the batch's commit then fails too.
+    pub(super) fn part<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T, WriteError>) -> Result<T, WriteError> {
+        if self.connection.is_autocommit() {
+            return Err(WriteError::Lost);
+        }
+        let before = self.frontier.clone();
+        self.connection.execute_batch("SAVEPOINT part")?;
+        let result = part(self);
+        let end = if result.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
+        if result.is_err() {
+            self.frontier = before;
+        }
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch(end)?;
+        }
+        result
+    }
+}
+
+/// The only code that ends a transaction; returns after the write-ahead log was flushed.
+impl Commit for &Transaction<'_> {
+    type Error = rusqlite::Error;
+
+    fn commit(self) -> Result<(), rusqlite::Error> {
+        crate::danger::point("commit:before");
+        self.connection.execute_batch("COMMIT")?;
+        crate::danger::point("commit:after");
+        Ok(())
+    }
+}
+
+impl Transaction<'_> {
+    /// Gives everything up after a failed commit.
+    pub(super) fn abandon(self) {
+        if !self.connection.is_autocommit()
+            && let Err(e) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!("a failed transaction could not be rolled back: {e}");
+        }
+    }
+}

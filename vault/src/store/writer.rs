@@ -1,0 +1,235 @@
+//! The one writer: a thread that owns the connection, runs jobs in group commits, and opens what follows from them only
+//! after the commit and the checkpoint that covers it.
+//!
+//! The order of durable acts in a batch: BEGIN, the jobs (each in a savepoint), COMMIT with its flush, the checkpoint signed
+//! in memory, then effects and answers. A crash before the flush loses jobs that nobody was told of; a crash after it loses
+//! only answers, and asking again finds the state.
+
+use super::log::Tip;
+use super::transaction::{Ground, Transaction};
+use rusqlite::{Connection, ErrorCode};
+use shared::time::Time;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::oneshot;
+use vault_core::{AfterCommit, Effect, Rejected, Shown};
+
+/// Jobs in one commit, at most.
+const BATCH: usize = 64;
+/// Jobs that may wait; the sender of one more waits too.
+const QUEUE: usize = 1024;
+
+/// Why something was not written. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    #[error(transparent)]
+    Published(#[from] vault_core::NotPublished),
+    #[error("there is no such request")]
+    NoRequest,
+    #[error("the same request was filed before with other words")]
+    Conflict,
+    #[error("{0}")]
+    Invalid(String),
+    #[error("the stored request cannot be trusted: {0}")]
+    Record(#[from] vault_core::BadRecord),
+    #[error("the disk is full; free some space on the store's file system and try again. Nothing was lost")]
+    Full,
+    #[error("the disk failed or filled up while this was written; nothing of it was kept. Look at the vault's log")]
+    Lost,
+    #[error("the system gave no randomness")]
+    Random,
+    #[error("the vault is stopping")]
+    Stopping,
+    #[error("the store failed: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for WriteError {
+    fn from(e: rusqlite::Error) -> Self {
+        if e.sqlite_error_code() == Some(ErrorCode::DiskFull) { Self::Full } else { Self::Sqlite(e) }
+    }
+}
+
+/// What the rest of the daemon hears after a commit.
+pub(crate) struct Hooks {
+    /// A request's view for visitors changed.
+    pub(crate) shown: Box<dyn Fn(shared::ids::TicketHash, Shown) + Send>,
+    /// An effect other than serving.
+    pub(crate) effect: Box<dyn Fn(Effect) + Send>,
+    /// The clock.
+    pub(crate) clock: fn() -> Time,
+}
+
+/// What a job leaves behind for after the commit.
+pub(crate) struct Done<T> {
+    pub(crate) answer: T,
+    pub(crate) shown: Option<(shared::ids::TicketHash, Shown)>,
+    pub(crate) effects: AfterCommit<Vec<Effect>>,
+}
+
+impl<T> Done<T> {
+    /// Nothing follows but the answer.
+    pub(crate) fn quiet(answer: T) -> Self {
+        Self { answer, shown: None, effects: AfterCommit::nothing() }
+    }
+}
+
+type Ending = Box<dyn FnOnce(Result<Vec<Effect>, WriteError>, &Hooks) + Send>;
+type Outcome = (AfterCommit<Vec<Effect>>, Ending);
+type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Option<Outcome> + Send>;
+
+/// A handle to the writer's thread.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    jobs: SyncSender<Job>,
+    tip: Arc<RwLock<Tip>>,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when every handle is dropped.
+    pub(crate) fn start(
+        connection: Connection,
+        ground: Ground,
+        tip: Tip,
+        log_key: ed25519_dalek::SigningKey,
+        hooks: Hooks,
+    ) -> std::io::Result<Self> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let shared_tip = Arc::new(RwLock::new(tip));
+        let thread = Thread { connection, ground, tip: shared_tip.clone(), log_key, hooks };
+        std::thread::Builder::new().name("writer".into()).spawn(move || thread.run(&queue))?;
+        Ok(Self { jobs, tip: shared_tip })
+    }
+
+    /// The log's tip; covers everything that any answer so far told of.
+    pub(crate) fn tip(&self) -> Tip {
+        self.tip.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs `job` in a transaction; returns its answer and its permits once both are durable and covered by a checkpoint.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the job's own, or the commit's; in both cases nothing was written.
+    pub(crate) async fn act<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Transaction<'_>) -> Result<Done<T>, WriteError> + Send + 'static,
+    ) -> Result<(T, Vec<Effect>), WriteError> {
+        let (answer, wait) = oneshot::channel();
+        let jobs = self.jobs.clone();
+        let job = boxed(job, answer);
+        match jobs.try_send(job) {
+            Ok(()) => {}
+            Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(WriteError::Stopping),
+            Err(std::sync::mpsc::TrySendError::Full(job)) => {
+                let sent = tokio::task::spawn_blocking(move || jobs.send(job)).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    return Err(WriteError::Stopping);
+                }
+            }
+        }
+        wait.await.unwrap_or(Err(WriteError::Stopping))
+    }
+}
+
+type Answer<T> = oneshot::Sender<Result<(T, Vec<Effect>), WriteError>>;
+
+/// Wraps a typed job so that its answer is sent only by its ending.
+fn boxed<T: Send + 'static>(
+    job: impl FnOnce(&mut Transaction<'_>) -> Result<Done<T>, WriteError> + Send + 'static,
+    answer: Answer<T>,
+) -> Job {
+    Box::new(move |transaction| match transaction.part(job) {
+        Ok(Done { answer: value, shown, effects }) => {
+            let ending: Ending = Box::new(move |committed, hooks| {
+                let result = committed.map(|effects| {
+                    if let Some((ticket, shown)) = shown {
+                        (hooks.shown)(ticket, shown);
+                    }
+                    (value, keep_permits(effects, hooks))
+                });
+                // A caller that went away loses nothing: what it asked for is durable.
+                drop(answer.send(result));
+            });
+            Some((effects, ending))
+        }
+        Err(error) => {
+            drop(answer.send(Err(error)));
+            None
+        }
+    })
+}
+
+/// Permits go to the caller, everything else to the daemon.
+fn keep_permits(effects: Vec<Effect>, hooks: &Hooks) -> Vec<Effect> {
+    let (permits, rest): (Vec<_>, Vec<_>) = effects.into_iter().partition(|e| matches!(e, Effect::Serve(_)));
+    rest.into_iter().for_each(|e| (hooks.effect)(e));
+    permits
+}
+
+struct Thread {
+    connection: Connection,
+    ground: Ground,
+    tip: Arc<RwLock<Tip>>,
+    log_key: ed25519_dalek::SigningKey,
+    hooks: Hooks,
+}
+
+impl Thread {
+    fn run(self, queue: &Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Ok(job) = queue.try_recv()
+            {
+                batch.push(job);
+            }
+            self.batch(batch);
+        }
+    }
+
+    fn batch(&self, jobs: Vec<Job>) {
+        let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut transaction = match Transaction::begin(&self.connection, &self.ground, &tip, (self.hooks.clock)()) {
+            Ok(transaction) => transaction,
+            // The jobs are dropped unrun, and each caller is told by its closed channel.
+            Err(e) => return tracing::error!("the store cannot begin a transaction: {e}"),
+        };
+        let (sealed, endings): (Vec<_>, Vec<_>) = jobs.into_iter().filter_map(|job| job(&mut transaction)).unzip();
+        match AfterCommit::all(sealed).open(&transaction) {
+            Ok(effects) => {
+                self.advance(&tip, &transaction);
+                crate::danger::point("checkpoint:after");
+                endings.into_iter().zip(effects).for_each(|(ending, effects)| ending(Ok(effects), &self.hooks));
+            }
+            Err(e) => {
+                stop_if_flush_failed(&e);
+                transaction.abandon();
+                tracing::error!("the store refused a commit: {e}");
+                let full = e.sqlite_error_code() == Some(ErrorCode::DiskFull);
+                let error = || if full { WriteError::Full } else { WriteError::Lost };
+                endings.into_iter().for_each(|ending| ending(Err(error()), &self.hooks));
+            }
+        }
+    }
+
+    /// Moves the log's tip to what has just been committed, under a new checkpoint.
+    fn advance(&self, old: &Tip, committed: &Transaction<'_>) {
+        if committed.frontier.size() > old.size() {
+            let tip = Tip::sign(committed.frontier.clone(), &self.ground.vault, &self.log_key);
+            *self.tip.write().unwrap_or_else(PoisonError::into_inner) = tip;
+        }
+    }
+}
+
+/// After a failed flush nobody knows what is on the disk: the process stops, and reads the truth when it starts again.
+fn stop_if_flush_failed(e: &rusqlite::Error) {
+    let flush = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
+    if let rusqlite::Error::SqliteFailure(failure, _) = e
+        && flush.contains(&failure.extended_code)
+    {
+        tracing::error!("the disk failed to flush the store; stopping. Check the disk, then start the vault again");
+        std::process::exit(node::exit::INTEGRITY.into());
+    }
+}
