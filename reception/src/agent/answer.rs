@@ -1,0 +1,212 @@
+//! From a question to quotes, or to the plain admission that nothing was published.
+
+use super::Shelf;
+use super::index::Hit;
+use super::passages::Passage;
+use shared::publication::Entry;
+use std::cmp::Reverse;
+
+/// Quotes in one answer.
+const QUOTES: usize = 2;
+/// Titles from the catalogue named in one answer.
+const ITEMS: usize = 3;
+/// Passages looked at for one question.
+const CANDIDATES: usize = 12;
+/// A second quote must score at least this part of the first.
+const SECOND: f32 = 0.7;
+/// A passage with only one of the question's words must carry this part of what the question says.
+const ENOUGH: f32 = 0.5;
+
+/// What the agent says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// The visitor's words name no subject.
+    Greeting,
+    /// The closest that was published: one or two quotes, never none.
+    Quotes {
+        /// Best first.
+        quotes: Vec<Quote>,
+        /// Titles that can be asked for.
+        items: Vec<Entry>,
+    },
+    /// Nothing that was published says so.
+    Unknown {
+        /// What comes nearest, if anything does: it is no answer.
+        nearest: Option<Quote>,
+        /// Titles that can be asked for.
+        items: Vec<Entry>,
+    },
+}
+
+/// An excerpt of a published document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Quote {
+    /// The document's place in the publication.
+    pub(crate) document: usize,
+    /// Its title.
+    pub(crate) document_title: String,
+    /// Its path below the published folder.
+    pub(crate) document_path: String,
+    /// The headings above the excerpt, outermost first.
+    pub(crate) heading: Option<String>,
+    /// The excerpt, exactly as published.
+    pub(crate) markdown: String,
+}
+
+impl From<&Passage> for Quote {
+    fn from(passage: &Passage) -> Self {
+        Self {
+            document: passage.document,
+            document_title: passage.title.clone(),
+            document_path: passage.path.clone(),
+            heading: passage.heading.clone(),
+            markdown: passage.markdown.clone(),
+        }
+    }
+}
+
+pub(super) fn answer(shelf: &Shelf, question: &str) -> Answer {
+    let asked = shelf.words.of_question(question);
+    if asked.is_empty() {
+        return Answer::Greeting;
+    }
+    let items = matching_items(shelf, &asked);
+    // A search in memory fails only if the index is damaged; then there is nothing to quote.
+    let candidates = candidates(shelf, &asked).unwrap_or_default();
+    let Some(best) = candidates.first() else { return Answer::Unknown { nearest: None, items } };
+    if best.words < 2 && best.covered < ENOUGH {
+        return Answer::Unknown { nearest: Some(Quote::from(&shelf.passages[best.hit.passage])), items };
+    }
+    let worth = |c: &&Candidate| c.words == best.words && c.hit.score >= SECOND * best.hit.score;
+    let quotes = candidates.iter().filter(worth).take(QUOTES).map(|c| Quote::from(&shelf.passages[c.hit.passage]));
+    Answer::Quotes { quotes: quotes.collect(), items }
+}
+
+struct Candidate {
+    hit: Hit,
+    /// How many of the question's words it has.
+    words: usize,
+    /// The part of the question's weight that these words carry, a word weighing more the rarer it is.
+    covered: f32,
+}
+
+/// Passages with any of the words: those with the most of what was asked first, then by rank.
+fn candidates(shelf: &Shelf, asked: &[String]) -> tantivy::Result<Vec<Candidate>> {
+    let weights: Vec<f32> = asked.iter().map(|w| shelf.index.rarity(w)).collect::<Result<_, _>>()?;
+    let whole: f32 = weights.iter().sum();
+    let mut found = Vec::new();
+    for hit in shelf.index.search(asked, CANDIDATES)? {
+        let passage = &shelf.passages[hit.passage];
+        let heading = passage.heading.as_deref().unwrap_or_default();
+        let having = shelf.words.distinct(&format!("{}\n{heading}\n{}", passage.title, passage.markdown));
+        let has = |word: &String| having.contains(word);
+        let covered = asked.iter().zip(&weights).filter(|(word, _)| has(word)).map(|(_, w)| w).sum::<f32>() / whole;
+        found.push(Candidate { words: asked.iter().filter(|w| has(w)).count(), covered, hit });
+    }
+    found.sort_by(|a, b| b.covered.total_cmp(&a.covered));
+    Ok(found)
+}
+
+/// Titles that share words with the question, most first, else in the catalogue's order.
+fn matching_items(shelf: &Shelf, asked: &[String]) -> Vec<Entry> {
+    let shared = |words: &std::collections::HashSet<String>| asked.iter().filter(|w| words.contains(*w)).count();
+    let mut matching: Vec<(usize, &Entry)> =
+        shelf.items.iter().map(|(entry, words)| (shared(words), entry)).filter(|(n, _)| *n > 0).collect();
+    matching.sort_by_key(|(n, _)| Reverse(*n));
+    matching.into_iter().take(ITEMS).map(|(_, entry)| entry.clone()).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, clippy::panic)]
+mod tests {
+    use super::*;
+    use shared::ids::ItemId;
+    use shared::message::{MediaType, Name, Title};
+    use shared::publication::{Bundle, Document};
+
+    fn document(path: &str, title: &str, markdown: &str) -> Document {
+        Document { path: path.into(), title: Title::new(title).unwrap(), markdown: markdown.into() }
+    }
+
+    fn shelf() -> Shelf {
+        let entry = |id, title| Entry {
+            id: ItemId([id; 16]),
+            title: Title::new(title).unwrap(),
+            media_type: MediaType::new("application/pdf").unwrap(),
+        };
+        Shelf::build(&Bundle {
+            version: 1,
+            name: Name::new("Mira").unwrap(),
+            documents: vec![
+                document(
+                    "garden.md",
+                    "The garden",
+                    "# The garden\n\n## Visiting\n\nThe garden is open on Saturdays from ten to four.\n\nDogs are welcome on a lead.\n\n## Honey\n\nThe garden's bees make honey; a jar costs six euros.\n",
+                ),
+                document("about.md", "About me", "# About me\n\nI teach botany in Ghent and keep an account of every bird I see.\n"),
+            ],
+            catalogue: vec![entry(1, "Curriculum vitae"), entry(2, "Planting plan of the garden")],
+        })
+        .unwrap()
+    }
+
+    fn quoted(answer: Answer) -> Vec<String> {
+        match answer {
+            Answer::Quotes { quotes, .. } => quotes.into_iter().map(|q| q.markdown).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_published_answer_is_quoted_exactly_with_its_source() {
+        let Answer::Quotes { quotes, items } = shelf().answer("When is the garden open?") else { panic!() };
+        assert_eq!(quotes[0].markdown, "The garden is open on Saturdays from ten to four.");
+        assert_eq!((quotes[0].document_title.as_str(), quotes[0].heading.as_deref()), ("The garden", Some("Visiting")));
+        assert_eq!((quotes[0].document, quotes[0].document_path.as_str()), (0, "garden.md"));
+        assert_eq!(items.iter().map(|i| i.title.as_str()).collect::<Vec<_>>(), ["Planting plan of the garden"]);
+        assert!(quoted(shelf().answer("are DOGS welcome?"))[0].starts_with("Dogs are welcome"));
+        assert!(quoted(shelf().answer("How much does honey cost"))[0].contains("six euros"));
+        assert!(quoted(shelf().answer("what do you teach?"))[0].contains("botany"));
+        assert!(quoted(shelf().answer("visiting"))[0].contains("Saturdays"), "a heading's word finds its passage");
+    }
+
+    #[test]
+    fn what_was_never_published_is_not_known() {
+        for question in ["What is your diagnosis?", "salary", "quelle heure", "Wie spät ist es?"] {
+            assert_eq!(shelf().answer(question), Answer::Unknown { nearest: None, items: vec![] }, "{question}");
+        }
+        let Answer::Unknown { nearest, .. } = shelf().answer("What is the bank account balance?") else { panic!() };
+        assert!(nearest.unwrap().markdown.contains("account of every bird"), "shown as the nearest, not as an answer");
+        assert!(matches!(shelf().answer("Where did you bury the garden's treasure chest?"), Answer::Unknown { .. }));
+    }
+
+    #[test]
+    fn no_subject_is_a_greeting() {
+        for words in ["hello", "", "Hi, how are you?", "?!?", "\u{0}\u{202e}"] {
+            assert_eq!(shelf().answer(words), Answer::Greeting, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn query_syntax_in_a_question_is_only_words() {
+        for question in ["title:garden AND -dogs", "garden* OR \"open\"^9", "/ga.*/ [a TO z] (((", "+number:0 garden"] {
+            assert!(!matches!(shelf().answer(question), Answer::Greeting), "{question}");
+        }
+        assert_eq!(shelf().answer("*:*"), Answer::Greeting);
+        assert!(matches!(shelf().answer("number:0"), Answer::Unknown { nearest: None, .. }));
+    }
+
+    #[test]
+    fn titles_of_items_are_named() {
+        let Answer::Unknown { items, .. } = shelf().answer("May I have your curriculum?") else { panic!() };
+        assert_eq!(items[0].title.as_str(), "Curriculum vitae");
+    }
+
+    #[test]
+    fn an_empty_publication_knows_nothing() {
+        let bundle = Bundle { version: 1, name: Name::new("Mira").unwrap(), documents: vec![], catalogue: vec![] };
+        let shelf = Shelf::build(&bundle).unwrap();
+        assert_eq!(shelf.answer("garden"), Answer::Unknown { nearest: None, items: vec![] });
+        assert_eq!(shelf.answer("hello"), Answer::Greeting);
+    }
+}

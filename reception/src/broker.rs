@@ -1,0 +1,197 @@
+//! Between visitors and the vault: which link is up, calls over it, and hints to whoever waits.
+//!
+//! The vault dials in and the newest link of the paired vault counts. The reception asks and never stores an answer; a hint
+//! from the vault only says that asking again is worth while.
+
+use link::{Body, CallError, Goodbye, Link};
+use shared::ids::{CollectionId, Ticket, TicketHash};
+use shared::message::{Call, Delivery, Filing, Refused, Reply, View};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::{Notify, broadcast};
+
+/// Hints that a slow listener may fall behind; one that falls further asks again once.
+const HINTS: usize = 1024;
+
+/// What may have changed. Never state: whoever gets one asks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// This request.
+    Request(TicketHash),
+    /// The link came or went.
+    Link,
+    /// The publication.
+    Publication,
+}
+
+/// Why the vault gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BrokerError {
+    /// No vault is connected, or the call broke: whether it was carried out is unknown, and asking again is safe.
+    #[error("the owner's vault is not connected; try again later")]
+    Away,
+    /// The vault answered that it will not.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// What came of asking for a release.
+pub(crate) enum Collected {
+    /// The receipt, and the payload from the asked offset.
+    Delivery(Box<Delivery>, Body),
+    /// Nothing to collect, and how the request stands.
+    View(#[allow(dead_code, reason = "the page asks for the status anew, and shows that")] View),
+}
+
+/// The way to the vault. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Broker(Arc<Inner>);
+
+struct Inner {
+    current: RwLock<Current>,
+    hints: broadcast::Sender<Hint>,
+    pull: Notify,
+}
+
+/// The link that counts, and how many there were: so that an old one's end is not taken for its successor's.
+#[derive(Default)]
+struct Current {
+    link: Option<Link>,
+    serial: u64,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        let hints = broadcast::Sender::new(HINTS);
+        Self(Arc::new(Inner { current: RwLock::default(), hints, pull: Notify::new() }))
+    }
+}
+
+impl Broker {
+    /// Whether a vault is connected now.
+    pub(crate) fn up(&self) -> bool {
+        self.link().is_ok()
+    }
+
+    /// Files a request; when this returns, the vault holds it durably.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; filing the same again is safe.
+    pub(crate) async fn file(&self, filing: Filing) -> Result<(), BrokerError> {
+        let (Reply::Filed, _) = self.call(&Call::File(filing)).await? else { return Err(self.breach()) };
+        Ok(())
+    }
+
+    /// How a request stands.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub(crate) async fn status(&self, ticket: &Ticket) -> Result<View, BrokerError> {
+        let call = Call::Status { ticket: ticket.clone() };
+        let (Reply::View(view), _) = self.call(&call).await? else { return Err(self.breach()) };
+        Ok(view)
+    }
+
+    /// Takes a request back, and tells how it stands then.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub(crate) async fn withdraw(&self, ticket: &Ticket) -> Result<View, BrokerError> {
+        let call = Call::Withdraw { ticket: ticket.clone() };
+        let (Reply::View(view), _) = self.call(&call).await? else { return Err(self.breach()) };
+        Ok(view)
+    }
+
+    /// A release's receipt and its payload from `offset`; the same `collection` resumes without being counted again.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub(crate) async fn collect(
+        &self,
+        ticket: &Ticket,
+        collection: CollectionId,
+        offset: u64,
+    ) -> Result<Collected, BrokerError> {
+        let (reply, body) = self.call(&Call::Collect { ticket: ticket.clone(), collection, offset }).await?;
+        if let Reply::Delivery(delivery) = reply {
+            return Ok(Collected::Delivery(delivery, body));
+        }
+        let Reply::View(view) = reply else { return Err(self.breach()) };
+        Ok(Collected::View(view))
+    }
+
+    /// Hints from now on.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Hint> {
+        self.0.hints.subscribe()
+    }
+
+    /// Makes `link` the one that counts, ends the one before, and tells the number to [`Self::disconnect`] by.
+    pub(crate) fn connect(&self, link: Link) -> u64 {
+        let (before, serial) = {
+            let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+            current.serial += 1;
+            (current.link.replace(link), current.serial)
+        };
+        if let Some(before) = before {
+            before.close(Goodbye::Replaced);
+        }
+        self.hint(Hint::Link);
+        serial
+    }
+
+    /// Forgets the link of this number, unless another took its place.
+    pub(crate) fn disconnect(&self, serial: u64) {
+        let gone = {
+            let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
+            if current.serial == serial { current.link.take() } else { None }
+        };
+        if gone.is_some() {
+            self.hint(Hint::Link);
+        }
+    }
+
+    /// Tells everybody who listens.
+    pub(crate) fn hint(&self, hint: Hint) {
+        // Fails only when nobody listens.
+        let _ = self.0.hints.send(hint);
+    }
+
+    /// Has the publication asked for again.
+    pub(crate) fn want_publication(&self) {
+        self.0.pull.notify_one();
+    }
+
+    /// Completes after [`Self::want_publication`].
+    pub(crate) async fn publication_wanted(&self) {
+        self.0.pull.notified().await;
+    }
+
+    fn link(&self) -> Result<Link, BrokerError> {
+        let current = self.0.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.link.clone().filter(|link| link.close_reason().is_none()).ok_or(BrokerError::Away)
+    }
+
+    async fn call(&self, call: &Call) -> Result<(Reply, Body), BrokerError> {
+        match self.link()?.call(call).await {
+            Ok((Reply::Refused(refused), _)) => Err(refused.into()),
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                note(&error);
+                Err(BrokerError::Away)
+            }
+        }
+    }
+
+    /// The vault answered with a reply that belongs to another call: nothing that it says on this link can be relied on.
+    fn breach(&self) -> BrokerError {
+        tracing::warn!("the vault answered with the reply to another call; compare both versions");
+        if let Ok(link) = self.link() {
+            link.close(Goodbye::Protocol);
+        }
+        BrokerError::Away
+    }
+}
+
+/// The errors name places and numbers, and never what a message holds.
+fn note(error: &CallError) {
+    tracing::debug!(%error, "a call to the vault failed");
+}

@@ -1,0 +1,183 @@
+use super::*;
+use crate::testing::{Vault, bundle};
+use std::path::Path;
+use tempfile::TempDir;
+
+fn library(root: &TempDir) -> Library {
+    Library::new(root.path().join("publications"))
+}
+
+/// What a new process serves from the same disk.
+fn restarted(root: &TempDir, peer: &Peer) -> (Library, Result<(), LibraryError>) {
+    let library = library(root);
+    let loaded = library.load(Some(peer));
+    (library, loaded)
+}
+
+fn stored(root: &TempDir, version: u64, file: &str) -> PathBuf {
+    root.path().join("publications").join(version.to_string()).join(file)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_signed_publication_is_served_and_survives_a_restart() {
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+    let library = library(&root);
+    library.load(Some(&vault.peer())).unwrap();
+    assert!(library.current().is_none());
+    for version in [3, 4] {
+        let (head, bytes) = vault.publish(version);
+        assert_eq!(library.take(&vault.peer(), &head, &bytes).unwrap().bundle.version, version);
+        let (again, loaded) = restarted(&root, &vault.peer());
+        loaded.unwrap();
+        for served in [library.current().unwrap(), again.current().unwrap()] {
+            assert_eq!((&served.bundle, served.sha256), (&bundle(version), Digest::of(&bytes)));
+            assert_eq!(served.published_at.to_string(), "2026-11-22T09:14:03Z");
+        }
+    }
+    assert_eq!(names(&root.path().join("publications")), ["4", "current"]);
+}
+
+#[test]
+fn only_a_higher_version_replaces_what_is_held() {
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+    let library = library(&root);
+    let (head, bytes) = vault.publish(5);
+    library.take(&vault.peer(), &head, &bytes).unwrap();
+    for version in [5, 4, 0] {
+        let (head, bytes) = vault.publish(version);
+        let error = library.take(&vault.peer(), &head, &bytes).err().unwrap();
+        assert!(matches!(error, LibraryError::NotNewer { held: 5, offered } if offered == version), "{error}");
+    }
+    assert_eq!(library.version(), 5);
+}
+
+#[test]
+fn what_the_owner_did_not_sign_is_refused() {
+    let (root, vault, other) = (tempfile::tempdir().unwrap(), Vault::new("vault"), Vault::new("other"));
+    let library = library(&root);
+    let refused = |head: &PublicationHead, bytes: &[u8]| {
+        let refused = library.take(&vault.peer(), head, bytes);
+        let Err(LibraryError::Unverified(reason)) = refused else { panic!("not refused, or for another reason") };
+        reason
+    };
+    let (head, bytes) = vault.publish(1);
+    for at in [0, bytes.len() / 2, bytes.len() - 1] {
+        let mut altered = bytes.clone();
+        altered[at] ^= 1;
+        assert!(matches!(refused(&head, &altered), Unverified::Altered));
+    }
+    assert!(matches!(refused(&head, &bytes[1..]), Unverified::Altered));
+    let stranger = PublicationHead { signature: other.owner.sign(&head.statement), ..head.clone() };
+    assert!(matches!(refused(&stranger, &bytes), Unverified::Signature(BadSignature::UnknownKey)));
+    let edited = PublicationHead { statement: head.statement.replace("version: 1", "version: 9"), ..head.clone() };
+    assert!(matches!(refused(&edited, &bytes), Unverified::Signature(BadSignature::Invalid)));
+    let long = PublicationHead { statement: "x".repeat(limits::STATEMENT + 1), ..head };
+    assert!(matches!(refused(&long, &bytes), Unverified::TooLong("statement")));
+    assert!(library.current().is_none() && !root.path().join("publications").exists());
+}
+
+#[test]
+fn what_was_signed_for_another_purpose_vault_or_bundle_is_refused() {
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+    let library = library(&root);
+    let refused =
+        |head: &PublicationHead, bytes: &[u8]| library.take(&vault.peer(), head, bytes).err().unwrap().to_string();
+    let bytes = bundle(1).to_bytes().unwrap();
+    let right = vault.statement(1, &bytes);
+    let elsewhere = Publication { vault: Origin::new("elsewhere.example/1").unwrap(), ..right.clone() };
+    assert!(refused(&vault.head(&elsewhere), &bytes).contains("elsewhere.example/1"));
+    for (wrong, what) in [
+        (Publication { version: 2, ..right.clone() }, "the version"),
+        (Publication { documents: 2, ..right.clone() }, "the documents"),
+        (Publication { catalogue: 0, ..right.clone() }, "the catalogue"),
+    ] {
+        assert!(refused(&vault.head(&wrong), &bytes).contains(what), "{what}");
+    }
+    let freeze = statement::Freeze {
+        vault: right.vault.clone(),
+        action: statement::FreezeAction::Freeze,
+        reason: "a drill".into(),
+        decided_at: right.prepared_at,
+        nonce: right.nonce,
+    };
+    let text = Statement::Freeze(freeze).render();
+    let head = PublicationHead { signature: vault.owner.sign(&text), statement: text, bytes: bytes.len() as u64 };
+    assert!(refused(&head, &bytes).contains("of kind freeze"));
+    let (junk, signed) = (b"{}", vault.statement(1, b"{}"));
+    assert!(refused(&vault.head(&signed), junk).contains("not in a form"));
+}
+
+#[test]
+fn a_damaged_copy_is_set_aside_and_the_next_one_is_taken() {
+    type Damager = fn(&TempDir);
+    let cases: [(&str, Damager); 6] = [
+        ("altered bundle", |root| {
+            let path = stored(root, 1, "bundle.json");
+            let text = fs::read_to_string(&path).unwrap().replace("Sundays", "Mondays");
+            fs::write(path, text).unwrap();
+        }),
+        ("cut signature", |root| fs::write(stored(root, 1, "signature"), "-----BEGIN").unwrap()),
+        ("statement gone", |root| fs::remove_file(stored(root, 1, "statement")).unwrap()),
+        ("statement not text", |root| fs::write(stored(root, 1, "statement"), [0xff]).unwrap()),
+        ("current names nothing", |root| fs::write(root.path().join("publications/current"), "one\n").unwrap()),
+        ("current names another", |root| fs::write(root.path().join("publications/current"), "2\n").unwrap()),
+    ];
+    for (case, damage) in cases {
+        let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+        let (head, bytes) = vault.publish(1);
+        library(&root).take(&vault.peer(), &head, &bytes).unwrap();
+        damage(&root);
+        let (library, loaded) = restarted(&root, &vault.peer());
+        let error = loaded.unwrap_err();
+        assert!(matches!(error, LibraryError::SetAside { .. }), "{case}: {error}");
+        assert!(error.to_string().contains("publications.set-aside"), "{case}: {error}");
+        assert!(library.current().is_none(), "{case}");
+        assert!(root.path().join("publications.set-aside/current").exists(), "{case}");
+        library.take(&vault.peer(), &head, &bytes).unwrap();
+        let (library, loaded) = restarted(&root, &vault.peer());
+        loaded.unwrap();
+        assert_eq!(library.version(), 1, "{case}");
+    }
+}
+
+#[test]
+fn another_vault_or_none_does_not_inherit_a_publication() {
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+    let library = library(&root);
+    let (head, bytes) = vault.publish(7);
+    library.take(&vault.peer(), &head, &bytes).unwrap();
+    library.load(None).unwrap();
+    assert!(library.current().is_none());
+    library.load(Some(&vault.peer())).unwrap();
+    assert_eq!(library.version(), 7);
+    assert!(matches!(library.load(Some(&Vault::new("new").peer())), Err(LibraryError::SetAside { .. })));
+    assert_eq!(library.version(), 0);
+}
+
+#[test]
+fn what_a_crash_leaves_behind_is_in_nobodys_way() {
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+    let library = library(&root);
+    let (head, bytes) = vault.publish(1);
+    library.take(&vault.peer(), &head, &bytes).unwrap();
+    let folder = root.path().join("publications");
+    // Before the rename, after it but before the switch, and in the middle of the switch.
+    fs::create_dir(folder.join("incoming")).unwrap();
+    fs::write(folder.join("incoming/statement"), "half").unwrap();
+    fs::create_dir(folder.join("2")).unwrap();
+    fs::write(folder.join("current.new"), "2").unwrap();
+    let (library, loaded) = restarted(&root, &vault.peer());
+    loaded.unwrap();
+    assert_eq!(library.version(), 1);
+    let (head, bytes) = vault.publish(2);
+    library.take(&vault.peer(), &head, &bytes).unwrap();
+    assert_eq!(restarted(&root, &vault.peer()).0.version(), 2);
+    assert_eq!(names(&folder), ["2", "current"]);
+}

@@ -1,0 +1,193 @@
+//! The one map from what can go wrong to what a visitor sees: a status, a page, and nothing that helps an attacker.
+
+use super::pages::{self, FailurePage};
+use crate::broker::BrokerError;
+use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use shared::message::Refused;
+
+/// Seconds after which a visitor is told to try again when the vault is away.
+const AWAY_RETRY: u32 = 30;
+
+/// Why a page was not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    /// No such page, no such request, or not this browser's: one answer for all.
+    #[error("There is nothing here that this browser can open.")]
+    NotFound,
+    /// A form that did not come from this page.
+    #[error("This form was not sent from this page.")]
+    Forbidden,
+    /// The connection would not keep the visitor's cookie.
+    #[error("This page needs a secure connection.")]
+    Insecure,
+    /// A body over the limit.
+    #[error("That is more than this page accepts.")]
+    TooLarge,
+    /// Not UTF-8, not a form, or a field given twice.
+    #[error("Something in what was sent is not text.")]
+    NotText,
+    /// Another content type.
+    #[error("This page accepts only its own forms.")]
+    NotForm,
+    /// A body that came too slowly.
+    #[error("The form took too long to arrive.")]
+    TooSlow,
+    /// Another method.
+    #[error("This address does not work that way.")]
+    Method,
+    /// The rate limit, with the seconds to wait.
+    #[error("That was a little too often.")]
+    TooOften(u32),
+    /// No vault is connected, or the call broke.
+    #[error("The owner’s private machine is away.")]
+    Away,
+    /// The vault's queue is full, with the seconds to wait.
+    #[error("Too much is waiting for the owner.")]
+    Busy(u32),
+    /// Every collection has been used by other devices.
+    #[error("This has already been collected.")]
+    Collected,
+    /// The vault does not serve now, or this machine cannot.
+    #[error("This cannot be done now.")]
+    Unavailable,
+    /// The two machines do not understand each other.
+    #[error("The two machines behind this page do not understand each other.")]
+    Broken,
+}
+
+impl Failure {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Insecure | Self::NotText => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Away | Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Collected => StatusCode::GONE,
+            Self::Broken => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// What the visitor can do.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::NotFound => {
+                "The address may be mistyped, or the request was filed from another browser. With its return code you can open \
+                 it here."
+            }
+            Self::Forbidden => "Open the page again and send the form from there.",
+            Self::Insecure => {
+                "Over this connection your browser would not keep the key to your request, and it would be lost. Open this page \
+                 with an address that begins with https://. Nothing was filed."
+            }
+            Self::TooLarge => "Go back and shorten your words. Nothing was kept.",
+            Self::NotText | Self::NotForm => "Go back, write it again, and send it from this page. Nothing was kept.",
+            Self::TooSlow => "Go back and send it again.",
+            Self::Method => "Start again from the first page.",
+            Self::TooOften(_) => "Please wait a moment and try again.",
+            Self::Away => {
+                "It is where everything is decided, so this has to wait until it is connected again. Nothing of yours is lost: \
+                 try again in a while."
+            }
+            Self::Busy(_) => "Please try again later.",
+            Self::Collected => {
+                "The owner allowed it to be opened on a certain number of devices, and other devices have used them all. If you \
+                 opened it before, use that device; else file a new request."
+            }
+            Self::Unavailable | Self::Broken => "Please try again later.",
+        }
+    }
+
+    fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::TooOften(seconds) | Self::Busy(seconds) => Some(seconds),
+            Self::Away => Some(AWAY_RETRY),
+            Self::NotFound
+            | Self::Forbidden
+            | Self::Insecure
+            | Self::TooLarge
+            | Self::NotText
+            | Self::NotForm
+            | Self::TooSlow
+            | Self::Method
+            | Self::Collected
+            | Self::Unavailable
+            | Self::Broken => None,
+        }
+    }
+
+    /// The page itself, under this name.
+    pub(crate) fn page(self, name: String) -> Response {
+        let page = FailurePage { name, title: self.to_string(), advice: self.advice(), code: self == Self::NotFound };
+        self.mark(pages::html(self.status(), &page))
+    }
+
+    /// Sets `Retry-After` where it belongs.
+    pub(crate) fn mark(self, mut response: Response) -> Response {
+        if let Some(seconds) = self.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// The page is made where the name is known, by [`super::guard::watch`].
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<BrokerError> for Failure {
+    fn from(error: BrokerError) -> Self {
+        match error {
+            BrokerError::Away => Self::Away,
+            BrokerError::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Malformed | Refused::Protocol => Self::Broken,
+            Refused::TooLarge => Self::TooLarge,
+            Refused::Busy { retry_after } => Self::Busy(retry_after),
+            Refused::Unavailable => Self::Unavailable,
+            Refused::Collected => Self::Collected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broker_errors_have_one_status_each() {
+        let status = |error| Failure::from(error).status().as_u16();
+        assert_eq!(status(BrokerError::Away), 503);
+        assert_eq!(status(BrokerError::Refused(Refused::Busy { retry_after: 9 })), 503);
+        assert_eq!(status(BrokerError::Refused(Refused::Unavailable)), 503);
+        assert_eq!(status(BrokerError::Refused(Refused::Malformed)), 502);
+        assert_eq!(status(BrokerError::Refused(Refused::Protocol)), 502);
+        assert_eq!(status(BrokerError::Refused(Refused::TooLarge)), 413);
+        assert_eq!(status(BrokerError::Refused(Refused::Collected)), 410);
+    }
+
+    #[test]
+    fn waiting_times_reach_the_header() {
+        let retry = |failure: Failure| failure.page("Mira".into()).headers().get(RETRY_AFTER).cloned();
+        assert_eq!(retry(Failure::Busy(9)), Some(HeaderValue::from(9)));
+        assert_eq!(retry(Failure::TooOften(3)), Some(HeaderValue::from(3)));
+        assert_eq!(retry(Failure::Away), Some(HeaderValue::from(AWAY_RETRY)));
+        assert_eq!(retry(Failure::NotFound), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! The pages: what each template needs, and nothing else.
+
+use super::forms::{Ask, Faults};
+use super::media;
+use askama::Template;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use shared::ids::RequestId;
+use shared::message::Manifest;
+use shared::publication::{Bundle, Entry};
+
+/// A page as a response. A template that does not render is a fault of the program: it gives an empty 500.
+pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
+    let Ok(text) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let mut response = (status, text).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+/// Something that may be asked for, as a visitor sees it.
+pub(crate) struct ItemLine {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) kind: String,
+}
+
+impl From<&Entry> for ItemLine {
+    fn from(entry: &Entry) -> Self {
+        let kind = media::words(entry.media_type.as_str());
+        Self { id: entry.id.to_string(), title: entry.title.as_str().to_owned(), kind }
+    }
+}
+
+/// What was published, as the first page lists it.
+pub(crate) struct Contents {
+    pub(crate) documents: Vec<String>,
+    pub(crate) items: Vec<ItemLine>,
+    pub(crate) since: String,
+}
+
+impl Contents {
+    pub(crate) fn new(bundle: &Bundle, since: String) -> Self {
+        let documents = bundle.documents.iter().map(|d| d.title.as_str().to_owned()).collect();
+        Self { documents, items: bundle.catalogue.iter().map(ItemLine::from).collect(), since }
+    }
+}
+
+/// The first page.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub(crate) struct HomePage {
+    pub(crate) name: String,
+    pub(crate) contents: Option<Contents>,
+    pub(crate) away: bool,
+    pub(crate) requests: Vec<RequestId>,
+    /// Without scripts, a question and its answer are on this page.
+    pub(crate) exchange: Option<Exchange>,
+}
+
+/// One question and what was said to it.
+pub(crate) struct Exchange {
+    pub(crate) question: String,
+    pub(crate) reply: Reply,
+}
+
+/// What the agent says, ready to be shown.
+pub(crate) struct Reply {
+    pub(crate) lead: &'static str,
+    /// Said after the lead, before the quotes.
+    pub(crate) bridge: Option<&'static str>,
+    pub(crate) quotes: Vec<QuoteView>,
+    pub(crate) offer: Option<Offer>,
+}
+
+/// An excerpt with its source.
+pub(crate) struct QuoteView {
+    pub(crate) document: usize,
+    pub(crate) title: String,
+    pub(crate) heading: Option<String>,
+    /// Sanitised.
+    pub(crate) html: String,
+}
+
+/// What can be asked for, and the way to the owner with the question in a form.
+pub(crate) struct Offer {
+    pub(crate) question: String,
+    pub(crate) items: Vec<ItemLine>,
+}
+
+/// The lead of a reply, for a stream.
+#[derive(Template)]
+#[template(path = "_lead.html")]
+pub(crate) struct LeadPart<'a> {
+    pub(crate) reply: &'a Reply,
+}
+
+/// One quote, for a stream.
+#[derive(Template)]
+#[template(path = "_quote.html")]
+pub(crate) struct QuotePart<'a> {
+    pub(crate) quote: &'a QuoteView,
+}
+
+/// The offer, for a stream.
+#[derive(Template)]
+#[template(path = "_offer.html")]
+pub(crate) struct OfferPart<'a> {
+    pub(crate) offer: &'a Offer,
+}
+
+/// How all this protects the visitor.
+#[derive(Template)]
+#[template(path = "about.html")]
+pub(crate) struct AboutPage {
+    pub(crate) name: String,
+}
+
+/// A published document.
+#[derive(Template)]
+#[template(path = "document.html")]
+pub(crate) struct DocumentPage {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    /// Sanitised.
+    pub(crate) html: String,
+}
+
+/// The form that files a request.
+#[derive(Template)]
+#[template(path = "ask_owner.html")]
+pub(crate) struct AskOwnerPage {
+    pub(crate) name: String,
+    pub(crate) item: Option<ItemLine>,
+    pub(crate) ask: Ask,
+    pub(crate) faults: Faults,
+    /// Why it was not filed, other than a fault in a field.
+    pub(crate) notice: Option<(String, &'static str)>,
+    pub(crate) away: bool,
+}
+
+/// One request.
+#[derive(Template)]
+#[template(path = "request.html")]
+pub(crate) struct RequestPage {
+    pub(crate) name: String,
+    pub(crate) id: RequestId,
+    pub(crate) code: String,
+    pub(crate) state: State,
+}
+
+/// How a request stands, as a visitor sees it.
+pub(crate) enum State {
+    Waiting,
+    Ready(Ready),
+    Closed,
+    /// The vault cannot be asked now.
+    Away,
+}
+
+impl State {
+    /// The word in the page and in the events.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ready(_) => "ready",
+            Self::Closed => "closed",
+            Self::Away => "away",
+        }
+    }
+}
+
+/// A release, before it is opened.
+pub(crate) struct Ready {
+    pub(crate) title: String,
+    pub(crate) kind: String,
+    pub(crate) size: String,
+    pub(crate) until: String,
+    pub(crate) sha256: String,
+    pub(crate) readable: bool,
+}
+
+impl From<&Manifest> for Ready {
+    fn from(manifest: &Manifest) -> Self {
+        let media_type = manifest.media_type.as_str();
+        Self {
+            title: manifest.title.as_str().to_owned(),
+            kind: media::words(media_type),
+            size: media::size(manifest.bytes),
+            until: media::moment(manifest.not_after),
+            sha256: manifest.sha256.to_string(),
+            readable: media::is_text(media_type),
+        }
+    }
+}
+
+/// A release as it is read on the page; the text flows in where [`ShowPage::PLACE`] stands.
+#[derive(Template)]
+#[template(path = "show.html")]
+pub(crate) struct ShowPage {
+    pub(crate) name: String,
+    pub(crate) id: RequestId,
+    pub(crate) ready: Ready,
+}
+
+impl ShowPage {
+    /// Nothing that a template escapes can spell this.
+    const PLACE: &'static str = "<!--payload-->";
+
+    /// The page before and after the text.
+    pub(crate) fn halves(&self) -> Option<(String, String)> {
+        let page = self.render().ok()?;
+        page.split_once(Self::PLACE).map(|(head, foot)| (head.to_owned(), foot.to_owned()))
+    }
+}
+
+/// Where a return code is typed.
+#[derive(Template)]
+#[template(path = "return.html")]
+pub(crate) struct ReturnPage {
+    pub(crate) name: String,
+    pub(crate) requests: Vec<RequestId>,
+    pub(crate) fault: Option<String>,
+}
+
+/// Anything that went wrong.
+#[derive(Template)]
+#[template(path = "failure.html")]
+pub(crate) struct FailurePage {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) advice: &'static str,
+    /// Whether a return code may help.
+    pub(crate) code: bool,
+}

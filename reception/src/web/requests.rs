@@ -1,0 +1,144 @@
+//! Requests: filing one, looking at it, taking it back, and coming back to it from another device.
+
+use super::cookies::{self, Held};
+use super::error::Failure;
+use super::forms::{self, Ask, Faults, Fields};
+use super::pages::{self, AskOwnerPage, ItemLine, Ready, RequestPage, ReturnPage, State as Standing};
+use super::{App, Shared, guard};
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use shared::ids::Ticket;
+use shared::message::View;
+
+/// What a link to the form may name: an item, never words.
+#[derive(Deserialize)]
+pub(crate) struct About {
+    item: Option<String>,
+}
+
+pub(crate) async fn new(State(app): State<Shared>, Query(about): Query<About>) -> Result<Response, Failure> {
+    let published = app.published();
+    let item = about.item.map(|id| forms::listed(published.as_deref(), &id)).transpose()?;
+    Ok(form(&app, StatusCode::OK, Ask::new(item, String::new())?, Faults::default(), None))
+}
+
+/// The form for a question that was put to the page before; its words come in the body, so that no URL has them.
+pub(crate) async fn new_with_words(
+    State(app): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let fields = Fields::read(&headers, body).await?;
+    let ask = Ask::new(None, fields.get("question").to_owned())?;
+    Ok(form(&app, StatusCode::OK, ask, Faults::default(), None))
+}
+
+/// Files a request. Whatever goes wrong, the visitor's words are in the form that comes back.
+pub(crate) async fn file(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
+    let fields = Fields::read(&headers, body).await?;
+    if !guard::keeps_cookies(&headers) {
+        return Err(Failure::Insecure);
+    }
+    let ask = Ask::from_fields(&fields, app.published().as_deref())?;
+    let (ticket, filing) = match ask.filing() {
+        Ok(filed) => filed,
+        Err(faults) => return Ok(form(&app, faults.status(), ask, faults, None)),
+    };
+    match app.broker.file(filing).await {
+        Ok(()) => open(&headers, Held::new(ticket)?),
+        Err(error) => {
+            let failure = Failure::from(error);
+            Ok(failure.mark(form(&app, failure.status(), ask, Faults::default(), Some(failure))))
+        }
+    }
+}
+
+fn form(app: &App, status: StatusCode, ask: Ask, faults: Faults, failure: Option<Failure>) -> Response {
+    let page = AskOwnerPage {
+        name: app.name(),
+        item: ask.item.as_ref().map(ItemLine::from),
+        ask,
+        faults,
+        notice: failure.map(|f| (f.to_string(), f.advice())),
+        away: !app.broker.up(),
+    };
+    pages::html(status, &page)
+}
+
+/// Sends the browser to its request, with the key to it.
+fn open(headers: &HeaderMap, held: Held) -> Result<Response, Failure> {
+    let mut response = Redirect::to(&format!("/requests/{}", held.request())).into_response();
+    cookies::remember(&mut response, headers, &held);
+    Ok(response)
+}
+
+pub(crate) async fn page(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let held = cookies::held(&headers, &id)?;
+    Ok(match app.broker.status(&held.ticket).await {
+        Ok(view) => standing(&app, &held, StatusCode::OK, state(&view)),
+        Err(error) => {
+            let failure = Failure::from(error);
+            failure.mark(standing(&app, &held, failure.status(), Standing::Away))
+        }
+    })
+}
+
+/// What a visitor sees of a view.
+pub(crate) fn state(view: &View) -> Standing {
+    match view {
+        View::Waiting => Standing::Waiting,
+        View::Ready(manifest) => Standing::Ready(Ready::from(manifest)),
+        View::Closed => Standing::Closed,
+    }
+}
+
+fn standing(app: &App, held: &Held, status: StatusCode, state: Standing) -> Response {
+    let page = RequestPage { name: app.name(), id: held.request(), code: held.ticket.return_code(), state };
+    pages::html(status, &page)
+}
+
+pub(crate) async fn withdraw(
+    State(app): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let held = cookies::held(&headers, &id)?;
+    app.broker.withdraw(&held.ticket).await?;
+    Ok(Redirect::to(&format!("/requests/{}", held.request())).into_response())
+}
+
+pub(crate) async fn return_form(State(app): State<Shared>, headers: HeaderMap) -> Response {
+    return_page(&app, &headers, StatusCode::OK, None)
+}
+
+/// Takes a return code for the key that it spells. Whether such a request exists shows on its own page, as ever.
+pub(crate) async fn come_back(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
+    let fields = Fields::read(&headers, body).await?;
+    if !guard::keeps_cookies(&headers) {
+        return Err(Failure::Insecure);
+    }
+    match Ticket::from_return_code(fields.get("code")) {
+        Ok(ticket) => {
+            let known = cookies::held(&headers, &ticket.hash().request().to_string());
+            let held = match known {
+                Ok(held) => held,
+                Err(_) => Held::new(ticket)?,
+            };
+            open(&headers, held)
+        }
+        Err(bad) => {
+            Ok(return_page(&app, &headers, StatusCode::UNPROCESSABLE_ENTITY, Some(format!("{bad}. Please check it."))))
+        }
+    }
+}
+
+fn return_page(app: &App, headers: &HeaderMap, status: StatusCode, fault: Option<String>) -> Response {
+    pages::html(status, &ReturnPage { name: app.name(), requests: cookies::remembered(headers), fault })
+}

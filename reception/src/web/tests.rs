@@ -1,0 +1,323 @@
+//! The whole page over real TCP, with a vault at the other end of a real link.
+
+use super::*;
+use crate::broker::Hint;
+use crate::testing::Vault;
+use ::link::{CallError, Dialler, Handler, Link, Pins, ReplyWriter};
+use bytes::Bytes;
+use shared::ids::{Digest, TicketHash};
+use shared::limits;
+use shared::message::{Call, Delivery, Filing, Hello, Manifest, PROTOCOLS, Refused, Reply, View, Welcome};
+use shared::receipt::{Format, Kind, Receipt};
+use shared::text::Text;
+use shared::time::Time;
+use shared::tlog::Salt;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const PAYLOAD: &[u8] = "Dear visitor, 1 < 2 — yours, Mira\n".as_bytes();
+
+/// What the vault holds, and what it sends for a payload.
+#[derive(Clone)]
+struct Desk {
+    views: Arc<Mutex<HashMap<TicketHash, View>>>,
+    filed: Arc<Mutex<Vec<Filing>>>,
+    sent: &'static [u8],
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        title: Text::new("A \"letter\"").unwrap(),
+        media_type: Text::new("text/plain").unwrap(),
+        bytes: PAYLOAD.len() as u64,
+        sha256: Digest::of(PAYLOAD),
+        not_after: Time::MAX,
+    }
+}
+
+fn delivery() -> Reply {
+    let receipt = Receipt {
+        format: Format::V1,
+        statement: "webizen statement v1\n".into(),
+        signature: String::new(),
+        signers: String::new(),
+        log_key: String::new(),
+        time: Time::MAX,
+        kind: Kind::Approved,
+        salt: Salt([0; 32]),
+        proof: String::new(),
+    };
+    Reply::Delivery(Box::new(Delivery { manifest: manifest(), receipt }))
+}
+
+impl Desk {
+    fn view(&self, ticket: &TicketHash) -> View {
+        self.views.lock().unwrap().get(ticket).cloned().unwrap_or(View::Closed)
+    }
+}
+
+impl Handler for Desk {
+    async fn handle(&self, call: Call, out: ReplyWriter) -> Result<(), CallError> {
+        match call {
+            Call::File(filing) => {
+                self.views.lock().unwrap().insert(filing.ticket, View::Waiting);
+                self.filed.lock().unwrap().push(filing);
+                out.reply(&Reply::Filed).await
+            }
+            Call::Status { ticket } => {
+                out.reply_padded(&Reply::View(self.view(&ticket.hash())), limits::STATUS_REPLY).await
+            }
+            Call::Withdraw { ticket } => {
+                self.views.lock().unwrap().remove(&ticket.hash());
+                out.reply_padded(&Reply::View(View::Closed), limits::STATUS_REPLY).await
+            }
+            Call::Collect { offset, .. } => {
+                let mut payload = out.reply_then(&delivery()).await?;
+                payload.write(Bytes::from_static(&self.sent[usize::try_from(offset).unwrap()..])).await?;
+                payload.finish();
+                Ok(())
+            }
+            Call::Hello(_) => {
+                let clock = Time::from_unix(0);
+                let welcome = Welcome { protocol: PROTOCOLS[0], name: name("vault"), version: "0".into(), clock };
+                out.reply(&Reply::Welcome(welcome)).await
+            }
+            Call::Publications { .. } => out.reply(&Reply::Refused(Refused::Malformed)).await,
+        }
+    }
+}
+
+struct Front {
+    address: SocketAddr,
+    broker: Broker,
+    desk: Desk,
+    /// The vault's side, which ends when dropped.
+    vault: Option<(Dialler, Link)>,
+    stop: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<()>,
+    _root: tempfile::TempDir,
+}
+
+impl Front {
+    /// A page with a publication, and no vault connected.
+    async fn open(sent: &'static [u8]) -> Self {
+        let (root, vault, broker) = (tempfile::tempdir().unwrap(), Vault::new("vault"), Broker::default());
+        let library = Library::new(root.path().join("publications"));
+        let (head, bundle) = vault.publish(1);
+        library.take(&vault.peer(), &head, &bundle).unwrap();
+        let settings = WebSettings { name: name("Mira"), trusted_proxies: vec![], secure_cookies_public_origin: None };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = router(Site { broker: broker.clone(), library, settings });
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(serve(listener, router, async { stopped.await.unwrap_or_default() }));
+        let desk = Desk { views: Arc::default(), filed: Arc::default(), sent };
+        Self { address, broker, desk, vault: None, stop, served, _root: root }
+    }
+
+    async fn connected(sent: &'static [u8]) -> Self {
+        let mut front = Self::open(sent).await;
+        let (ours, vault) = (Vault::new("front"), Vault::new("vault"));
+        let pins = Pins::default();
+        pins.insert(vault.identity.pin());
+        let listener = ::link::listen("127.0.0.1:0".parse().unwrap(), &ours.identity, pins).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let dialler = Dialler::new(&vault.identity);
+        let (dialled, accepted) = tokio::join!(dialler.dial(&address, ours.identity.pin()), listener.accept());
+        let (dialled, accepted, desk) = (dialled.unwrap(), accepted.unwrap().unwrap(), front.desk.clone());
+        let link = dialled.clone();
+        tokio::spawn(async move { ::link::serve(&link, desk).await });
+        let hello = Hello {
+            protocols: PROTOCOLS.to_vec(),
+            name: name("front"),
+            version: "0".into(),
+            clock: Time::from_unix(0),
+        };
+        accepted.call(&Call::Hello(hello)).await.unwrap();
+        front.broker.connect(accepted);
+        // The listener owns the socket that the link lives on.
+        tokio::spawn(async move { while listener.accept().await.is_some() {} });
+        front.vault = Some((dialler, dialled));
+        front
+    }
+
+    /// Sends one request and reads the whole response: its head and its body as it came.
+    async fn send(&self, line: &str, cookie: &str, body: &str) -> (String, String) {
+        let host = self.address;
+        let kind = "application/x-www-form-urlencoded";
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: {cookie}\r\nContent-Type: {kind}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        self.raw(request.as_bytes()).await
+    }
+
+    async fn raw(&self, request: &[u8]) -> (String, String) {
+        let mut tcp = TcpStream::connect(self.address).await.unwrap();
+        tcp.write_all(request).await.unwrap();
+        let mut response = Vec::new();
+        timeout(LIMIT, tcp.read_to_end(&mut response)).await.unwrap().unwrap();
+        let response = String::from_utf8(response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// Files a request; its path and its cookie.
+    async fn file(&self) -> (String, String) {
+        let (head, _) = self.send("POST /requests", "", "question=Why%3F&purpose=To+know&contact=").await;
+        assert!(head.starts_with("HTTP/1.1 303"), "{head}");
+        let line = |name: &str| head.lines().find_map(|l| l.strip_prefix(name)).unwrap().to_owned();
+        (line("location: "), line("set-cookie: ").split(';').next().unwrap().to_owned())
+    }
+
+    fn release(&self) {
+        for (ticket, view) in self.desk.views.lock().unwrap().iter_mut() {
+            *view = View::Ready(manifest());
+            self.broker.hint(Hint::Request(*ticket));
+        }
+    }
+}
+
+fn status(response: &(String, String)) -> &str {
+    response.0.split(' ').nth(1).unwrap()
+}
+
+#[tokio::test]
+async fn without_a_vault_the_page_answers_and_keeps_words() {
+    let front = Front::open(PAYLOAD).await;
+    let home = front.send("GET /", "", "").await;
+    assert!(
+        home.1.contains("Mira Example") && home.1.contains("machine is away") && home.1.contains("Curriculum vitae")
+    );
+    assert!(home.0.contains("content-security-policy: default-src 'none'; style-src 'self'"), "{}", home.0);
+    let answer = front.send("POST /ask", "", "question=when+is+the+garden+open").await;
+    assert!(answer.1.contains("The garden is open on Sundays.") && answer.1.contains("closest thing published"));
+    let away = front.send("POST /requests", "", "question=A+%3Cb%3E&purpose=canary-purpose").await;
+    assert_eq!(status(&away), "503");
+    assert!(away.0.contains("retry-after: ") && away.1.contains("A &#60;b&#62;") && away.1.contains("canary-purpose"));
+    assert!(!away.0.contains("set-cookie"));
+}
+
+#[tokio::test]
+async fn a_request_is_filed_waited_for_read_saved_and_receipted() {
+    let front = Front::connected(PAYLOAD).await;
+    let (path, cookie) = front.file().await;
+    assert_eq!(front.desk.filed.lock().unwrap()[0].purpose.as_str(), "To know");
+    let waiting = front.send(&format!("GET {path}"), &cookie, "").await;
+    assert!(
+        waiting.1.contains("data-state=\"waiting\"")
+            && waiting.1.contains("/withdraw")
+            && waiting.0.contains("no-store")
+    );
+    front.release();
+    let ready = front.send(&format!("GET {path}"), &cookie, "").await;
+    assert!(ready.1.contains("A &#34;letter&#34;") && ready.1.contains("Read it here"), "{}", ready.1);
+    let shown = front.send(&format!("POST {path}/show"), &cookie, "").await;
+    assert!(shown.1.contains("Dear visitor, 1 &lt; 2 — yours, Mira") && shown.1.contains("Complete."));
+    let saved = front.send(&format!("POST {path}/save"), &cookie, "").await;
+    assert_eq!(saved.1.as_bytes(), PAYLOAD);
+    assert!(saved.0.contains("attachment; filename=\"A -letter.txt\"") && saved.0.contains("sandbox"), "{}", saved.0);
+    let receipt = front.send(&format!("POST {path}/receipt"), &cookie, "").await;
+    assert_eq!(serde_json::from_str::<Receipt>(&receipt.1).unwrap().format, Format::V1);
+}
+
+#[tokio::test]
+async fn the_page_hears_of_the_release_by_itself() {
+    let front = Front::connected(PAYLOAD).await;
+    let (path, cookie) = front.file().await;
+    let mut tcp = TcpStream::connect(front.address).await.unwrap();
+    let request = format!("GET {path}/events HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("event: changed\ndata: waiting\n\n") {
+        assert_ne!(timeout(LIMIT, tcp.read_buf(&mut seen)).await.unwrap().unwrap(), 0);
+    }
+    front.release();
+    timeout(LIMIT, tcp.read_to_end(&mut seen)).await.unwrap().unwrap();
+    assert!(String::from_utf8(seen).unwrap().contains("event: changed\ndata: ready\n\n"));
+}
+
+#[tokio::test]
+async fn what_was_not_signed_is_not_taken_for_whole() {
+    let front = Front::connected("Dear visitor, 1 < 3 — yours, Mira\n".as_bytes()).await;
+    let (path, cookie) = front.file().await;
+    front.release();
+    let saved = front.send(&format!("POST {path}/save"), &cookie, "").await;
+    assert!(saved.0.contains(&format!("content-length: {}", PAYLOAD.len())) && saved.1.len() < PAYLOAD.len());
+    let shown = front.send(&format!("POST {path}/show"), &cookie, "").await;
+    assert!(shown.1.contains("not what was signed") && !shown.1.contains("Complete."));
+}
+
+#[tokio::test]
+async fn strangers_and_strange_codes_see_one_page() {
+    let front = Front::connected(PAYLOAD).await;
+    let (path, cookie) = front.file().await;
+    let never = "/requests/00000000000000000000000000000000";
+    let pages = [
+        front.send(&format!("GET {path}"), "", "").await,
+        front.send(&format!("GET {path}"), &cookie.replace("=", "=00"), "").await,
+        front.send(&format!("GET {never}"), &cookie, "").await,
+        front.send("GET /requests/x", "", "").await,
+        front.send(&format!("POST {path}/save"), "", "").await,
+        front.send(&format!("GET {path}/events"), "", "").await,
+    ];
+    for page in &pages {
+        assert_eq!((status(page), &page.1), ("404", &pages[0].1));
+    }
+    let code = shared::ids::Ticket::from_random([9; 32]).return_code();
+    let back = front.send("POST /return", "", &format!("code={code}")).await;
+    assert!(back.0.contains("303") && back.0.contains("__Host-r-"));
+    let typo = front.send("POST /return", "", "code=ABC").await;
+    assert!(status(&typo) == "422" && typo.1.contains("54 letters and digits; this one has 3"));
+    let withdrawn = front.send(&format!("POST {path}/withdraw"), &cookie, "").await;
+    assert_eq!(status(&withdrawn), "303");
+    assert!(front.send(&format!("GET {path}"), &cookie, "").await.1.contains("data-state=\"closed\""));
+}
+
+#[tokio::test]
+async fn strange_requests_get_clear_pages() {
+    let front = Front::open(PAYLOAD).await;
+    let rows = [
+        ("POST /ask", "question=%ff", "400"),
+        ("POST /ask", "question=1&question=2", "400"),
+        ("GET /requests/new?item=1&item=2", "", "400"),
+        ("GET /published/%ff", "", "400"),
+        ("GET /published/99", "", "404"),
+        ("GET /nothing", "", "404"),
+        ("DELETE /ask", "", "405"),
+        ("POST /requests", "question=&purpose=", "422"),
+        ("POST /requests", "item=00000000000000000000000000000000&purpose=x", "404"),
+    ];
+    for (line, body, expected) in rows {
+        let response = front.send(line, "", body).await;
+        assert_eq!(status(&response), expected, "{line} {body}");
+        assert!(response.1.contains("<h1>") && response.0.contains("content-security-policy"), "{line}");
+    }
+    let long = front.send("POST /ask", "", &"a".repeat(guard::FORM + 1)).await;
+    assert_eq!(status(&long), "413");
+    let foreign = front.raw(b"POST /ask HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status(&foreign), "403");
+}
+
+#[tokio::test]
+async fn the_server_stops_in_order() {
+    let front = Front::open(PAYLOAD).await;
+    let mut idle = TcpStream::connect(front.address).await.unwrap();
+    assert_eq!(front.send("GET /healthz", "", "").await.1, "ok\n");
+    front.stop.send(()).unwrap();
+    timeout(LIMIT, front.served).await.unwrap().unwrap();
+    assert_eq!(timeout(LIMIT, idle.read(&mut [0; 8])).await.unwrap().unwrap(), 0);
+    assert!(TcpStream::connect(front.address).await.is_err());
+}
