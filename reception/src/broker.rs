@@ -3,14 +3,18 @@
 //! The vault dials in and the newest link of the paired vault counts. The reception asks and never stores an answer; a hint
 //! from the vault only says that asking again is worth while.
 
+use bytes::Bytes;
 use link::{Body, CallError, Goodbye, Link};
 use shared::ids::{CollectionId, Ticket, TicketHash};
+use shared::limits;
 use shared::message::{Call, Delivery, Filing, Refused, Reply, View};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// Hints that a slow listener may fall behind; one that falls further asks again once.
 const HINTS: usize = 1024;
+/// Seconds after which a visitor may try again when every place for a payload is taken.
+const BUSY_SECONDS: u32 = 10;
 
 /// What may have changed. Never state: whoever gets one asks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +41,25 @@ pub(crate) enum BrokerError {
 /// What came of asking for a release.
 pub(crate) enum Collected {
     /// The receipt, and the payload from the asked offset.
-    Delivery(Box<Delivery>, Body),
+    Delivery(Box<Delivery>, Payload),
     /// Nothing to collect, and how the request stands.
     View(#[allow(dead_code, reason = "the page asks for the status anew, and shows that")] View),
+}
+
+/// A payload on its way to a visitor; it holds one of [`limits::DELIVERIES`] places until it is dropped.
+pub(crate) struct Payload {
+    body: Body,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Payload {
+    /// As [`Body::chunk`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
+        self.body.chunk().await
+    }
 }
 
 /// The way to the vault. Clones share it.
@@ -50,6 +70,7 @@ struct Inner {
     current: RwLock<Current>,
     hints: broadcast::Sender<Hint>,
     pull: Notify,
+    deliveries: Arc<Semaphore>,
 }
 
 /// The link that counts, and how many there were: so that an old one's end is not taken for its successor's.
@@ -62,7 +83,8 @@ struct Current {
 impl Default for Broker {
     fn default() -> Self {
         let hints = broadcast::Sender::new(HINTS);
-        Self(Arc::new(Inner { current: RwLock::default(), hints, pull: Notify::new() }))
+        let deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
+        Self(Arc::new(Inner { current: RwLock::default(), hints, pull: Notify::new(), deliveries }))
     }
 }
 
@@ -111,9 +133,11 @@ impl Broker {
         collection: CollectionId,
         offset: u64,
     ) -> Result<Collected, BrokerError> {
+        let place = self.0.deliveries.clone().try_acquire_owned();
+        let _place = place.map_err(|_| Refused::Busy { retry_after: BUSY_SECONDS })?;
         let (reply, body) = self.call(&Call::Collect { ticket: ticket.clone(), collection, offset }).await?;
         if let Reply::Delivery(delivery) = reply {
-            return Ok(Collected::Delivery(delivery, body));
+            return Ok(Collected::Delivery(delivery, Payload { body, _place }));
         }
         let Reply::View(view) = reply else { return Err(self.breach()) };
         Ok(Collected::View(view))
@@ -171,7 +195,10 @@ impl Broker {
     }
 
     async fn call(&self, call: &Call) -> Result<(Reply, Body), BrokerError> {
-        match self.link()?.call(call).await {
+        node::danger::point("call:before");
+        let answer = self.link()?.call(call).await;
+        node::danger::point("call:after");
+        match answer {
             Ok((Reply::Refused(refused), _)) => Err(refused.into()),
             Ok(answer) => Ok(answer),
             Err(error) => {

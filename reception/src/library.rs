@@ -181,7 +181,9 @@ impl Library {
             return Err(LibraryError::NotNewer { held, offered: signed.version });
         }
         let published = Arc::new(publish(&signed, read)?);
+        node::danger::point("publication:before");
         self.store(signed.version, head, bundle)?;
+        node::danger::point("publication:after");
         self.current.send_replace(Some(published.clone()));
         if let Err(error) = self.remove_all_but(signed.version) {
             tracing::warn!(%error, "an older publication stays on the disk, unused");

@@ -244,17 +244,20 @@ struct Refusals(HashMap<Discriminant<LinkError>, Window>);
 struct Window {
     since: Instant,
     unsaid: u64,
-    said: String,
+    newest: String,
 }
 
 impl Refusals {
     fn note(&mut self, error: &LinkError, now: Instant) {
         self.flush(now);
         match self.0.get_mut(&discriminant(error)) {
-            Some(window) => window.unsaid += 1,
+            Some(window) => {
+                window.unsaid += 1;
+                window.newest = error.to_string();
+            }
             None => {
                 tracing::warn!(%error, "a link was refused");
-                self.0.insert(discriminant(error), Window { since: now, unsaid: 0, said: error.to_string() });
+                self.0.insert(discriminant(error), Window { since: now, unsaid: 0, newest: String::new() });
             }
         }
     }
@@ -267,7 +270,7 @@ impl Refusals {
             }
             let unsaid = std::mem::take(&mut window.unsaid);
             if unsaid > 0 {
-                tracing::warn!(times = unsaid, such_as = window.said, "more links were refused");
+                tracing::warn!(times = unsaid, such_as = window.newest, "more links were refused");
             }
             window.since = now;
             unsaid > 0

@@ -38,16 +38,19 @@ pub const RELEASE_LIFE: u64 = 7 * 86_400;
 pub const RELEASE_LIFE_MAX: u64 = 90 * 86_400;
 /// The most collections that one approval may allow.
 pub const COLLECTIONS: u32 = 20;
-/// Undecided requests of one lane.
-pub const LANE_UNDECIDED: usize = 500;
+/// Requests of one lane that wait for the owner, or must look so.
+pub const LANE_WAITING: usize = 500;
+/// Requests that one lane may file within a day, whatever becomes of them.
+pub const LANE_DAY: usize = 2000;
 /// Calls in progress on one link.
 pub const CALLS: u32 = 2048;
 /// A peer that makes no progress for this long is given up.
 pub const STALL: u64 = 10;
-/// A quiet link is kept alive this often, below the 30 s that home routers keep a UDP mapping.
-pub const KEEP_ALIVE: u64 = 10;
+/// A quiet link is kept alive this often, below the 30 s that home routers keep a UDP mapping; a restarted reception is found
+/// out within this.
+pub const KEEP_ALIVE: u64 = 4;
 /// A silent link is dead after this.
-pub const IDLE: u64 = 25;
+pub const IDLE: u64 = 15;
 /// Unread bytes that one connection may have in flight towards us.
 pub const LINK_WINDOW: u32 = 64 * 1024 * 1024;
 /// Unread bytes that one stream may have in flight towards us.

@@ -112,3 +112,62 @@ level = \"{level}\"
         level = config.log_level.as_str(),
     )
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let path = Path::new("vault.toml");
+        config::parse::<Raw>(text, path)?.check(path)
+    }
+
+    fn sample(key: &str) -> Config {
+        Config {
+            name: "workstation".parse().unwrap(),
+            origin: Origin::new("vault.example.org/3f2a").unwrap(),
+            owner_name: shared::text::Text::new("Sam \"Sample\"").unwrap(),
+            owner_key: PathBuf::from(key),
+            desk_uids: vec![1000, 0],
+            log_level: Level::Debug,
+        }
+    }
+
+    #[test]
+    fn the_file_that_init_writes_says_what_it_was_given() {
+        for key in ["/home/sam/.ssh/id_ed25519", "/home/o\"dd \\ path/key.pub", "/home/sam/it's \u{e9}\n"] {
+            let (given, read) = (sample(key), read(&render(&sample(key))).unwrap());
+            assert_eq!((read.name, read.origin, read.owner_key), (given.name, given.origin, given.owner_key));
+            assert_eq!((read.desk_uids, read.log_level), (given.desk_uids, given.log_level));
+            assert_eq!(read.owner_name, given.owner_name);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_stops_the_vault() {
+        let good = render(&sample("/key"));
+        for (line, key) in [
+            ("name = \"workstation\"", "name"),
+            ("origin = ", "origin"),
+            ("name = 'Sam", "owner.name"),
+            ("key = ", "owner.key"),
+            ("uids = ", "desk.uids"),
+        ] {
+            let without: String = good.lines().filter(|l| !l.starts_with(line)).map(|l| format!("{l}\n")).collect();
+            assert!(matches!(read(&without), Err(ConfigError::Absent { key: found, .. }) if found == key), "{key}");
+        }
+        let unknown = good.replace("[log]", "colour = 1\n[log]").replace("level", "levle");
+        let Err(ConfigError::Unknown { keys, .. }) = read(&unknown) else { panic!("taken") };
+        assert_eq!(keys, ["desk.colour", "log.levle"]);
+        for (word, bad) in [("debug", "loud"), ("3f2a", "3F2A"), ("workstation", "two words"), ("1000", "-1")] {
+            assert!(matches!(read(&good.replace(word, bad)), Err(ConfigError::Syntax { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_level_has_a_default_and_nothing_else_has() {
+        let good = render(&sample("/key")).replace("level = \"debug\"\n", "");
+        assert_eq!(read(&good).unwrap().log_level, Level::Info);
+    }
+}

@@ -4,7 +4,6 @@ mod cli;
 mod command;
 mod config;
 mod daemon;
-mod danger;
 mod desk;
 mod editor;
 mod evidence;

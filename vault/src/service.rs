@@ -26,7 +26,7 @@ pub(crate) struct Service {
 
 impl Handler for Service {
     async fn handle(&self, call: Call, out: ReplyWriter) -> Result<(), CallError> {
-        crate::danger::point("reply:before");
+        node::danger::point("reply:before");
         match call {
             Call::Hello(hello) => out.reply(&self.welcome(&hello)).await,
             Call::File(filing) => out.reply(&self.file(filing).await).await,
@@ -35,7 +35,7 @@ impl Handler for Service {
             Call::Collect { ticket, collection, offset } => self.collect(&ticket, collection, offset, out).await,
             Call::Publications { have } => self.publications(have, out).await,
         }?;
-        crate::danger::point("reply:after");
+        node::danger::point("reply:after");
         Ok(())
     }
 }
@@ -124,13 +124,10 @@ impl Service {
         mut writer: PayloadWriter,
         request: shared::ids::RequestId,
     ) -> Result<(), CallError> {
-        crate::danger::point("payload:first");
+        node::danger::point("payload:first");
         loop {
             let readers = self.vault.readers.clone();
-            let read = blocking(move || {
-                let data = readers.read(|c| cursor.next(c));
-                data.map(|data| (data, cursor)).map_err(WriteError::from)
-            });
+            let read = blocking(move || readers.read(|c| cursor.next(c)).map(|data| (data, cursor)));
             let data = match read.await {
                 Ok((data, back)) => {
                     cursor = back;
@@ -142,7 +139,7 @@ impl Service {
                 }
             };
             if data.is_empty() {
-                crate::danger::point("payload:last");
+                node::danger::point("payload:last");
                 writer.finish();
                 return Ok(());
             }
@@ -211,6 +208,7 @@ fn refused(error: &WriteError) -> Refused {
         | WriteError::NoRequest
         | WriteError::Invalid(_)
         | WriteError::Record(_)
+        | WriteError::Altered
         | WriteError::Full
         | WriteError::Lost
         | WriteError::Random

@@ -27,3 +27,40 @@ impl Table {
         rows.get(&ticket).unwrap_or(&self.nobody).view(now)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use shared::ids::Digest;
+    use shared::message::Manifest;
+    use shared::text::Text;
+
+    fn ticket(who: u8) -> TicketHash {
+        TicketHash([who; 32])
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::from_unix(seconds)
+    }
+
+    #[test]
+    fn what_was_never_there_is_closed_like_what_is_over() {
+        let table = Table::new([(ticket(1), Shown::Closed), (ticket(2), Shown::Waiting(at(50)))]);
+        assert_eq!(table.view(ticket(1), at(49)), table.view(ticket(9), at(49)));
+        assert_eq!((table.view(ticket(2), at(49)), table.view(ticket(2), at(50))), (View::Waiting, View::Closed));
+    }
+
+    #[test]
+    fn a_row_set_is_the_row_shown_and_no_other_changes() {
+        let table = Table::new([(ticket(1), Shown::Waiting(at(50)))]);
+        let (title, media_type) = (Text::new("Curriculum vitae").unwrap(), Text::new("text/plain").unwrap());
+        let manifest = Manifest { title, media_type, bytes: 1, sha256: Digest([3; 32]), not_after: at(60) };
+        table.set(ticket(2), Shown::Ready(manifest.clone()));
+        assert_eq!(table.view(ticket(2), at(59)), View::Ready(manifest));
+        assert_eq!(table.view(ticket(2), at(60)), View::Closed);
+        assert_eq!(table.view(ticket(1), at(49)), View::Waiting);
+        table.set(ticket(2), Shown::Closed);
+        assert_eq!(table.view(ticket(2), at(59)), View::Closed);
+    }
+}

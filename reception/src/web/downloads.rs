@@ -6,13 +6,13 @@ use super::media;
 use super::pages::{Ready, ShowPage};
 use super::stream::Checked;
 use super::{App, Shared};
-use crate::broker::Collected;
+use crate::broker::{Collected, Payload};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
-use link::Body as Payload;
+
 use shared::message::{Delivery, Manifest, View};
 
 /// A download is no page: it may do nothing at all.
@@ -46,12 +46,10 @@ pub(crate) async fn save(
     let held = cookies::held(&headers, &id)?;
     let Some((delivery, payload)) = collect(&app, &held, 0).await? else { return Ok(back(&held)) };
     let Manifest { title, media_type, bytes, sha256, .. } = delivery.manifest;
-    let body = Body::from_stream(Checked::new(payload, bytes, sha256).raw());
+    let body = Body::from_stream(Checked::new(payload, bytes, sha256).begin().await?);
     let name = media::attachment(title.as_str(), media_type.as_str());
     let mut response = file(body, &media::content_type(media_type.as_str()), &name);
-    if bytes > 0 {
-        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
-    }
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
     Ok(response)
 }
 

@@ -1,6 +1,7 @@
 //! The one map from what can go wrong to what a visitor sees: a status, a page, and nothing that helps an attacker.
 
 use super::pages::{self, FailurePage};
+use super::stream::Broken;
 use crate::broker::BrokerError;
 use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
@@ -48,6 +49,9 @@ pub(crate) enum Failure {
     /// Every collection has been used by other devices.
     #[error("This has already been collected.")]
     Collected,
+    /// A payload is not the one in its manifest.
+    #[error("What arrived is not what the owner signed.")]
+    Unsigned,
     /// The vault does not serve now, or this machine cannot.
     #[error("This cannot be done now.")]
     Unavailable,
@@ -69,7 +73,7 @@ impl Failure {
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Away | Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Collected => StatusCode::GONE,
-            Self::Broken => StatusCode::BAD_GATEWAY,
+            Self::Unsigned | Self::Broken => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -99,6 +103,7 @@ impl Failure {
                 "The owner allowed it to be opened on a certain number of devices, and other devices have used them all. If you \
                  opened it before, use that device; else file a new request."
             }
+            Self::Unsigned => "So it was not passed on to you. Try again; if it recurs, tell the owner by another way.",
             Self::Unavailable | Self::Broken => "Please try again later.",
         }
     }
@@ -116,6 +121,7 @@ impl Failure {
             | Self::TooSlow
             | Self::Method
             | Self::Collected
+            | Self::Unsigned
             | Self::Unavailable
             | Self::Broken => None,
         }
@@ -150,6 +156,15 @@ impl From<BrokerError> for Failure {
         match error {
             BrokerError::Away => Self::Away,
             BrokerError::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Other => Self::Unsigned,
+            Broken::Cut => Self::Away,
         }
     }
 }

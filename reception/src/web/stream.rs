@@ -1,9 +1,8 @@
 //! A payload on its way to the visitor: never held whole, hashed as it flows, and cut off when it is not what was signed.
 
+use crate::broker::Payload;
 use bytes::Bytes;
-use futures::Stream;
-use futures::stream;
-use link::Body as Payload;
+use futures::{Stream, StreamExt, stream};
 use sha2::{Digest as _, Sha256};
 use shared::ids::Digest;
 use std::convert::Infallible;
@@ -59,19 +58,22 @@ impl<S: Source> Checked<S> {
         if right { Ok(self.held.take()) } else { Err(Broken::Other) }
     }
 
-    /// The payload as it is; it ends in an error when it is not what was signed.
-    pub(crate) fn raw(self) -> impl Stream<Item = Result<Bytes, Broken>> + Send
+    /// The payload as it is, once its beginning has come; it ends in an error when it is not what was signed.
+    pub(crate) async fn begin(mut self) -> Result<impl Stream<Item = Result<Bytes, Broken>> + Send, Broken>
     where
         S: 'static,
     {
-        stream::unfold(Some(self), |checked| async {
+        let first = self.next().await?;
+        let rest = first.is_some().then_some(self);
+        let rest = stream::unfold(rest, |checked| async {
             let mut checked = checked?;
             match checked.next().await {
                 Ok(Some(piece)) => Some((Ok(piece), Some(checked))),
                 Ok(None) => None,
                 Err(broken) => Some((Err(broken), None)),
             }
-        })
+        });
+        Ok(stream::iter(first.map(Ok)).chain(rest))
     }
 
     /// The payload as text inside an HTML page. When it breaks, the page ends in a warning in place of `foot`: a response that
@@ -171,7 +173,6 @@ fn escape(text: &str, out: &mut String) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use futures::StreamExt;
     use std::collections::VecDeque;
 
     impl Source for VecDeque<Result<Bytes, Broken>> {
@@ -185,7 +186,10 @@ mod tests {
     }
 
     async fn raw(source: VecDeque<Result<Bytes, Broken>>, bytes: u64, digest: Digest) -> (Vec<u8>, Option<Broken>) {
-        let mut stream = Box::pin(Checked::new(source, bytes, digest).raw());
+        let mut stream = match Checked::new(source, bytes, digest).begin().await {
+            Ok(stream) => Box::pin(stream),
+            Err(broken) => return (vec![], Some(broken)),
+        };
         let mut out = Vec::new();
         while let Some(piece) = stream.next().await {
             match piece {

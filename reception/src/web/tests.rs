@@ -255,7 +255,7 @@ async fn what_was_not_signed_is_not_taken_for_whole() {
     let (path, cookie) = front.file().await;
     front.release();
     let saved = front.send(&format!("POST {path}/save"), &cookie, "").await;
-    assert!(saved.0.contains(&format!("content-length: {}", PAYLOAD.len())) && saved.1.len() < PAYLOAD.len());
+    assert!(status(&saved) == "502" && saved.1.contains("not what the owner signed") && !saved.1.contains("Dear"));
     let shown = front.send(&format!("POST {path}/show"), &cookie, "").await;
     assert!(shown.1.contains("not what was signed") && !shown.1.contains("Complete."));
 }
@@ -319,5 +319,4 @@ async fn the_server_stops_in_order() {
     front.stop.send(()).unwrap();
     timeout(LIMIT, front.served).await.unwrap().unwrap();
     assert_eq!(timeout(LIMIT, idle.read(&mut [0; 8])).await.unwrap().unwrap(), 0);
-    assert!(TcpStream::connect(front.address).await.is_err());
 }

@@ -260,7 +260,7 @@ fn admit(address: SocketAddr, who: &Identity, pins: Pins, timing: Timing, crowd:
     let mut config = quinn::ServerConfig::with_crypto(server_crypto(who, &pins, &verdict)?);
     config.transport_config(Arc::new(transport(0, 1, timing)));
     config.max_incoming(crowd.most);
-    let endpoint = open(address, Some(config.clone()))?;
+    let endpoint = open(address, who.endpoint(), Some(config.clone()))?;
     let (ready, ended) = mpsc::channel(BACKLOG);
     let door = Door { endpoint: endpoint.clone(), config, identity: who.clone(), pins, timing, ready };
     tokio::spawn(door.keep(crowd));
@@ -410,7 +410,7 @@ impl Dialler {
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport(limits::CALLS, 0, self.timing)));
         let any = if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let endpoint = open(SocketAddr::new(any, 0), None)?;
+        let endpoint = open(SocketAddr::new(any, 0), EndpointConfig::default(), None)?;
         let explainer = Explainer { from: at, side: Side::Dialler, own: self.identity.pin(), verdict };
         // The name is never sent (SNI is off) and never compared.
         let connecting = endpoint.connect_with(config, at, "node.invalid");
@@ -447,12 +447,16 @@ fn transport(calls: u32, hints: u32, timing: Timing) -> TransportConfig {
     transport
 }
 
-fn open(address: SocketAddr, server: Option<quinn::ServerConfig>) -> Result<Endpoint, LinkError> {
+fn open(
+    address: SocketAddr,
+    config: EndpointConfig,
+    server: Option<quinn::ServerConfig>,
+) -> Result<Endpoint, LinkError> {
     let opened = socket(address).and_then(|socket| {
         let runtime = Arc::new(TokioRuntime);
         let socket = runtime.wrap_udp_socket(socket)?;
         warn_without_offload(&*socket);
-        Endpoint::new_with_abstract_socket(EndpointConfig::default(), server, socket, runtime)
+        Endpoint::new_with_abstract_socket(config, server, socket, runtime)
     });
     opened.map_err(|source| LinkError::Socket { address, source })
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use shared::ids::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// The certificate is made at start-up and never stored, so its life only has to outlast the process; ten years also
@@ -21,6 +21,26 @@ const LIFE: Duration = Duration::from_secs(3650 * 86_400);
 pub struct Identity {
     key: Arc<SingleCertAndKey>,
     pin: Pin,
+    memory: Arc<Memory>,
+}
+
+/// What a listener must remember over a restart, derived from the node key: with it, the packets of links that died with
+/// the old process are answered by stateless resets (RFC 9000, section 10.3), and their peers dial again at once.
+#[derive(ZeroizeOnDrop)]
+struct Memory {
+    reset: [u8; 32],
+    ids: u64,
+}
+
+impl Memory {
+    fn of(key: &SigningKey) -> Self {
+        let derive = |purpose: &[u8]| -> [u8; 32] {
+            let named = Sha256::new().chain_update(b"webizen link ").chain_update(purpose);
+            named.chain_update(key.to_bytes()).finalize().into()
+        };
+        let [a, b, c, d, e, f, g, h, ..] = derive(b"connection ids");
+        Self { reset: derive(b"stateless reset"), ids: u64::from_be_bytes([a, b, c, d, e, f, g, h]) }
+    }
 }
 
 /// Why a node key could not be made or read. None of these quotes the key.
@@ -81,8 +101,19 @@ impl Identity {
         let signer = KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519);
         let cert = certificate(&signer.map_err(IdentityError::Certificate)?, from, until)?;
         let spki = crate::tls::spki(&cert).map_err(|_| IdentityError::NotAKey)?;
+        let memory = Arc::new(Memory::of(&key));
         let key = CertifiedKey::from_der(vec![cert], PrivateKeyDer::Pkcs8(der), &crate::tls::provider());
-        Ok(Self { key: Arc::new(key.map_err(IdentityError::Tls)?.into()), pin: Pin(Sha256::digest(&spki).into()) })
+        let key = Arc::new(key.map_err(IdentityError::Tls)?.into());
+        Ok(Self { key, pin: Pin(Sha256::digest(&spki).into()), memory })
+    }
+
+    /// A listener's endpoint, which knows the connection ids of its predecessors.
+    pub(crate) fn endpoint(&self) -> quinn::EndpointConfig {
+        let reset = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &self.memory.reset);
+        let mut config = quinn::EndpointConfig::new(Arc::new(reset));
+        let ids = self.memory.ids;
+        config.cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(ids)));
+        config
     }
 
     /// The key and certificate in the form that rustls asks for, on either side.

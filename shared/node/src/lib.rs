@@ -2,6 +2,7 @@
 //! and configuration, log, and end with an exit code that scripts can tell apart.
 
 pub mod config;
+pub mod danger;
 pub mod exit;
 pub mod files;
 pub mod home;

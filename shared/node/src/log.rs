@@ -1,23 +1,22 @@
 //! Logging to standard error, which systemd keeps.
 
 use crate::config::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
-/// Starts logging, once a process. Under systemd the journal dates the lines, and a priority goes in front of each.
+/// Starts logging, once a process. Only this product's own crates speak below a warning: libraries log what they handle,
+/// and that is a visitor's or an owner's business. Under systemd the journal dates the lines.
 pub fn start(level: Level) {
-    let filter = match level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-    };
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(filter.into())
-        .parse_lossy("quinn=warn,quinn_proto=warn,rustls=warn,tantivy=warn,hyper=warn,html5ever=error");
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_env_filter(filter);
+    let own = level.as_str();
+    let others = if level == Level::Error { "error" } else { "warn" };
+    let filter = EnvFilter::new(format!("{others},reception={own},vault={own},link={own},node={own}"));
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_env_filter(filter);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
-        builder.with_ansi(false).without_time().init();
+        builder.without_time().init();
     } else {
-        builder.with_ansi(false).init();
+        builder.init();
     }
 }

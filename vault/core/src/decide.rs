@@ -96,17 +96,27 @@ pub enum Rejected {
     /// Beyond the payload's end.
     #[error("the offset lies beyond the end of the payload")]
     Offset,
-    /// Too many undecided requests on this lane.
-    #[error("{max} requests from this reception wait for the owner already", max = limits::LANE_UNDECIDED)]
+    /// Too many requests on this lane.
+    #[error("this reception has filed too many requests; {waiting} may wait, and {day} be filed in a day",
+        waiting = limits::LANE_WAITING, day = limits::LANE_DAY)]
     LaneFull,
 }
 
-/// A new request; `undecided` counts those of the same lane that wait already.
+/// How busy a lane is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Its requests that wait for the owner, or must look so.
+    pub waiting: usize,
+    /// Its requests filed within the last day.
+    pub today: usize,
+}
+
+/// A new request on a lane of this load.
 ///
 /// # Errors
 /// [`Rejected::LaneFull`]
-pub fn file(filing: Filing, lane: LaneId, undecided: usize, now: Time) -> Result<Step, Rejected> {
-    if undecided >= limits::LANE_UNDECIDED {
+pub fn file(filing: Filing, lane: LaneId, load: Load, now: Time) -> Result<Step, Rejected> {
+    if load.waiting >= limits::LANE_WAITING || load.today >= limits::LANE_DAY {
         return Err(Rejected::LaneFull);
     }
     let (stage, effect) = match filing.subject {
@@ -238,25 +248,25 @@ fn release_now(request: Request, release: Release, now: Time) -> Result<Step, Re
 
 /// A wordless refusal looks undecided until the request's own deadline.
 fn refuse(request: Request, now: Time) -> Result<Step, Rejected> {
-    let closing = Closing { why: Why::Refused, at: now, told_from: request.lapses_at() };
+    let closing = Closing { why: Why::Refused, at: now, hidden_until: Some(request.lapses_at()) };
     let next = State { request, stage: Stage::Closed(closing) };
     step(next, Some((LeafKind::Refused, Vec::new())), vec![Effect::TellOwner], now)
 }
 
 /// Withdrawing what was silently refused must look like withdrawing what was not.
 fn withdraw_closed(request: Request, closing: Closing, now: Time) -> Result<Step, Rejected> {
-    if closing.told_from <= now {
+    if closing.hidden_until.is_none_or(|until| until <= now) {
         return Err(Rejected::Stage(Stage::Closed(closing).name()));
     }
     let tell = Effect::TellVisitor(request.filing.ticket);
-    let next = State { request, stage: Stage::Closed(Closing { told_from: now, ..closing }) };
+    let next = State { request, stage: Stage::Closed(Closing { hidden_until: None, ..closing }) };
     step(next, Some((LeafKind::Withdrawn, Vec::new())), vec![tell], now)
 }
 
 fn close(request: Request, why: Why, kind: LeafKind, now: Time) -> Result<Step, Rejected> {
     let effects = vec![Effect::TellVisitor(request.filing.ticket), Effect::TellOwner];
     step(
-        State { request, stage: Stage::Closed(Closing { why, at: now, told_from: now }) },
+        State { request, stage: Stage::Closed(Closing { why, at: now, hidden_until: None }) },
         Some((kind, Vec::new())),
         effects,
         now,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::ids::CollectionId;
 use shared::message::Filing;
 use shared::sshsig::Signers;
+use shared::statement::RecipientLine;
 use shared::time::Time;
 use shared::tlog::Origin;
 
@@ -71,7 +72,8 @@ impl Record {
             StageRecord::AwaitingOwner(draft) => Stage::AwaitingOwner(draft),
             StageRecord::Released { signed, collections } => {
                 let release = Release::verify(signed, vault, signers)?;
-                if release.approval().request != request.id() {
+                let recipient = RecipientLine::Ticket(request.filing.ticket);
+                if release.approval().request != request.id() || release.approval().recipient != recipient {
                     return Err(BadRecord::OtherRequest);
                 }
                 Stage::Released(Box::new(release.with_collections(collections)))

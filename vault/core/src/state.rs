@@ -117,8 +117,8 @@ pub struct Closing {
     pub why: Why,
     /// By the vault's clock.
     pub at: Time,
-    /// From when the visitor is told: for a wordless refusal, the request's own deadline.
-    pub told_from: Time,
+    /// For a wordless refusal, until when it must look undecided: the request's own deadline.
+    pub hidden_until: Option<Time>,
 }
 
 /// Causes of an end.
@@ -165,13 +165,21 @@ impl State {
                 Shown::Waiting(self.request.lapses_at())
             }
             Stage::Released(release) => Shown::Ready(release.manifest().clone()),
-            Stage::Closed(closing) => Shown::Waiting(closing.told_from),
+            Stage::Closed(closing) => closing.hidden_until.map_or(Shown::Closed, Shown::Waiting),
         }
     }
 
     /// Whose ticket opens it.
     pub fn ticket(&self) -> TicketHash {
         self.request.filing.ticket
+    }
+
+    /// Until when it takes one of its lane's places. A wordless refusal keeps its place, or the place would tell of it.
+    pub fn waits_until(&self) -> Option<Time> {
+        match self.shown() {
+            Shown::Waiting(until) => Some(until),
+            Shown::Ready(_) | Shown::Closed => None,
+        }
     }
 
     /// When the passing of time alone changes it; `None` once it is closed.

@@ -252,11 +252,8 @@ fn sheet(case: &Case, approval: &Approval, body: Body) -> Sheet {
         Section::Field { label: "contact", value: contact, note: Some("unverified") },
         Section::Field { label, value: asked, note: None },
         Section::Field { label: "purpose", value: case.purpose.clone(), note: Some("the visitor's words") },
-        Section::Field {
-            label: "recipient",
-            value: format!("holder of ticket {}", &case.ticket.to_string()[..16]),
-            note: None,
-        },
+        Section::Field { label: "recipient", value: "whoever holds the ticket".into(), note: None },
+        Section::Field { label: "ticket hash", value: case.ticket.to_string(), note: None },
         Section::Field {
             label: "collectable",
             value: format!("until {}, by {devices}", approval.not_after),

@@ -31,8 +31,10 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
     let link = LinkThread::start(started.vault.clone(), started.identity, links.clone()).map_err(io)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     runtime.block_on(async {
-        let listener = bind(&socket)?;
         let vault = started.vault;
+        let swept = vault.writer.act(|t| t.sweep_uploads().map(store::Done::quiet)).await;
+        swept.map_err(StartError::from)?;
+        let listener = bind(&socket)?;
         tokio::spawn(desk::serve(listener, vault.clone(), links));
         tokio::spawn(prepare(vault.clone(), started.to_prepare));
         tokio::spawn(sweep(vault.clone()));
@@ -79,9 +81,6 @@ async fn stop_signal() -> std::io::Result<()> {
 
 /// Freezes the items that received requests ask for. What fails here is tried again at the next start.
 async fn prepare(vault: Arc<Vault>, mut tickets: mpsc::UnboundedReceiver<TicketHash>) {
-    if let Err(error) = vault.writer.act(|t| t.sweep_uploads().map(store::Done::quiet)).await {
-        tracing::error!("unfinished uploads cannot be removed: {error}");
-    }
     while let Some(ticket) = tickets.recv().await {
         if let Err(error) = vault.writer.act(move |t| t.prepare(ticket)).await {
             tracing::error!(request = %ticket.request(), "a draft cannot be prepared: {error}");

@@ -5,6 +5,7 @@ use super::{CommandError, Owner, say, tell};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Terminal, Waited, Waker};
+use rustix::termios::QueueSelector;
 use shared::ids::{Nonce, RequestId};
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
@@ -85,16 +86,23 @@ impl Owner {
                 let case = self.compose(case)?;
                 self.decide(terminal, &case, terms)
             }
-            "r" => self.refuse(case.id).map(|()| Outcome::Refused),
+            "r" => {
+                say("Refuse for good? Type r again, then Enter; anything else decides later.")?;
+                match typed(terminal)?.as_str() {
+                    "r" => self.refuse(case.id).map(|()| Outcome::Refused),
+                    _ => Ok(Outcome::Later),
+                }
+            }
             _ => Ok(Outcome::Later),
         }
     }
 }
 
-/// A line from the terminal; nothing at its end.
+/// A line from the terminal, typed after this is called; nothing at its end.
 fn typed(terminal: &Terminal) -> Result<String, CommandError> {
     let path = terminal.path();
     let tty = std::fs::File::open(path).map_err(super::failed("read", path))?;
+    rustix::termios::tcflush(&tty, QueueSelector::IFlush).map_err(|e| super::failed("flush", path)(e.into()))?;
     let mut line = String::new();
     BufReader::new(tty).read_line(&mut line).map_err(super::failed("read", path))?;
     Ok(line.trim().to_ascii_lowercase())

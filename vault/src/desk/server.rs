@@ -73,7 +73,7 @@ impl Failure {
         match self {
             Self::Write(error) | Self::Upload(UploadError::Write(error)) => match error {
                 WriteError::Rejected(Rejected::NotApproved(_)) | WriteError::Published(_) => FailureKind::Refused,
-                WriteError::Record(_) | WriteError::Sqlite(_) => FailureKind::Integrity,
+                WriteError::Record(_) | WriteError::Altered | WriteError::Sqlite(_) => FailureKind::Integrity,
                 WriteError::Rejected(_)
                 | WriteError::NoRequest
                 | WriteError::Conflict
@@ -83,7 +83,9 @@ impl Failure {
                 | WriteError::Random
                 | WriteError::Stopping => FailureKind::Failure,
             },
-            Self::Upload(UploadError::TooLarge) | Self::Invalid(_) | Self::Cut => FailureKind::Failure,
+            Self::Upload(UploadError::TooLarge | UploadError::Chunk) | Self::Invalid(_) | Self::Cut => {
+                FailureKind::Failure
+            }
         }
     }
 }
@@ -117,9 +119,9 @@ impl Desk {
             Ok(None) => return Ok(()),
             Err(error) => DeskReply::Failed { kind: error.kind(), message: error.to_string() },
         };
-        crate::danger::point("desk:reply:before");
+        node::danger::point("desk:reply:before");
         self.send(&reply).await?;
-        crate::danger::point("desk:reply:after");
+        node::danger::point("desk:reply:after");
         Ok(())
     }
 
@@ -256,11 +258,7 @@ impl Desk {
         let mut cursor = opened.ok_or_else(|| Failure::Invalid("the draft's bytes are not in the store".into()))?;
         loop {
             let readers = readers.clone();
-            let (data, back) = blocking(move || {
-                let data = readers.read(|c| cursor.next(c)).map_err(WriteError::from)?;
-                Ok((data, cursor))
-            })
-            .await?;
+            let (data, back) = blocking(move || readers.read(|c| cursor.next(c)).map(|data| (data, cursor))).await?;
             cursor = back;
             if data.is_empty() {
                 return Ok(());

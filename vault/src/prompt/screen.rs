@@ -114,7 +114,7 @@ pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing:
     let wide = size.columns >= WIDE;
     let mut full = Writer { columns: size.columns, rows: vec![bar(&sheet.title, size.columns)] };
     full.own("");
-    full.words(Look::Bold, "YOUR DECISION");
+    full.words(Look::Bold, "YOUR DECISION: nothing has been sent or signed yet");
     full.own("");
     let title = full.rows.len();
     full.own(&deed(sheet, statement, wide));
@@ -219,6 +219,10 @@ fn recipient(line: RecipientLine) -> String {
         RecipientLine::Ticket(hash) => format!("whoever holds ticket {}…", &hash.to_string()[..16]),
         RecipientLine::HpkeX25519(hash) => format!("whoever holds key {}…", &hash.to_string()[..16]),
     }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Decimal digits in groups of three.
@@ -347,9 +351,9 @@ impl Writer {
     fn bundle(&mut self, body: &Body, bundle: &Bundle) {
         let length = body.measure().map_or(0, |(length, _)| length);
         self.heading(&format!(
-            "WHAT EVERYBODY COULD READ: {} documents and {} titles, {} bytes, all of it",
-            bundle.documents.len(),
-            bundle.catalogue.len(),
+            "WHAT EVERYBODY COULD READ: {} and {}, {} bytes, all of it",
+            counted(bundle.documents.len(), "document"),
+            counted(bundle.catalogue.len(), "title"),
             grouped(length)
         ));
         self.digest(body);

@@ -28,6 +28,13 @@ impl Transaction<'_> {
         if let Some(id) = same {
             return Ok(Done::quiet(LaneId(id)));
         }
+        let taken = |lane: &Lane| lane.line.name == line.name && lane.line.pin != line.pin;
+        if list(self.connection)?.iter().any(taken) {
+            return Err(WriteError::Invalid(format!(
+                "another reception named {} is paired; end that pairing with `vault unpair {}`, or give this one another name",
+                line.name, line.name
+            )));
+        }
         self.connection.execute(
             "INSERT INTO lane (pin, line, paired_at, active) VALUES (?1, ?2, ?3, 1) \
              ON CONFLICT (pin) DO UPDATE SET line = ?2, paired_at = ?3, active = 1",

@@ -9,6 +9,8 @@ mod open;
 mod payloads;
 mod publications;
 mod requests;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod writer;
 

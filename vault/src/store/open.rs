@@ -40,6 +40,10 @@ pub(crate) enum OpenError {
     Key(PathBuf),
     #[error("the store at {path} was written by a newer version (format {found}); install that version again")]
     Newer { path: PathBuf, found: i64 },
+    #[error(
+        "the store at {0} was never finished: its making was interrupted. Remove it, and what else `vault init` made, and run that again"
+    )]
+    Unfinished(PathBuf),
     #[error("the store at {path} is damaged ({what}); restore it from a backup. The file was left as it is")]
     Damaged { path: PathBuf, what: String },
     #[error(transparent)]
@@ -64,7 +68,7 @@ pub(crate) fn create(path: &Path, key: &StoreKey) -> Result<(), OpenError> {
     files::write_new(path, b"")?;
     let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .and_then(|c| settings(&c).map(|()| c))
-        .and_then(|c| c.execute_batch(SCHEMA).map(|()| c));
+        .and_then(|c| c.execute_batch(&format!("BEGIN; {SCHEMA} COMMIT;")).map(|()| c));
     connection.and_then(|c| c.close().map_err(|(_, e)| e)).map_err(|e| explain(path, e))
 }
 
@@ -76,8 +80,11 @@ pub(crate) fn open(path: &Path, key: &StoreKey) -> Result<Connection, OpenError>
     let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| explain(path, e))?;
     let found =
         connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map_err(|e| explain(path, e))?;
-    if found != VERSION {
+    if found > VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found });
+    }
+    if found < VERSION {
+        return Err(OpenError::Unfinished(path.to_owned()));
     }
     settings(&connection).map_err(|e| explain(path, e))?;
     check(path, &connection)?;
@@ -94,6 +101,8 @@ pub(crate) fn reader(path: &Path, key: &StoreKey) -> Result<Connection, rusqlite
 fn connect(path: &Path, key: &StoreKey, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.execute_batch(&key.pragma())?;
+    // What SQLCipher would say on standard error by itself is said better by our own errors.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE;")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
 }

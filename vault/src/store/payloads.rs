@@ -27,6 +27,8 @@ pub(crate) struct Upload {
 pub(crate) enum UploadError {
     #[error("it is over the limit of 64 MiB")]
     TooLarge,
+    #[error("a short chunk can only be the last one; nothing was kept")]
+    Chunk,
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -44,6 +46,9 @@ impl Upload {
 
     /// Appends at most [`limits::CHUNK`] bytes; every chunk but the last must be full.
     pub(crate) async fn chunk(&mut self, data: Vec<u8>) -> Result<(), UploadError> {
+        if self.bytes % limits::CHUNK as u64 != 0 {
+            return Err(UploadError::Chunk);
+        }
         self.bytes += data.len() as u64;
         if self.bytes > limits::ITEM || data.len() > limits::CHUNK {
             return Err(UploadError::TooLarge);
@@ -85,13 +90,20 @@ impl Transaction<'_> {
             .query_row([upload.sha256.0], |r| r.get(0))
             .optional()?;
         if let Some(same) = same {
-            forget(self.connection, upload.payload)?;
+            if same != upload.payload {
+                forget(self.connection, upload.payload)?;
+            }
             return Ok(same);
         }
-        self.connection
+        let changed = self
+            .connection
             .prepare_cached("UPDATE payload SET sha256 = ?1, bytes = ?2, complete = 1 WHERE id = ?3")?
             .execute(params![upload.sha256.0, row(upload.bytes), upload.payload])?;
-        Ok(upload.payload)
+        if changed == 1 {
+            Ok(upload.payload)
+        } else {
+            Err(WriteError::Invalid("the upload is gone; add it again".into()))
+        }
     }
 
     /// Removes uploads that never became whole.
@@ -115,43 +127,61 @@ pub(crate) struct Cursor {
     payload: i64,
     offset: u64,
     bytes: u64,
+    /// The hash that each chunk must have, where the payload was verified as a whole.
+    verified: Option<Vec<Digest>>,
 }
 
-/// Opens a released payload, in exchange for its permit.
-pub(crate) fn redeem(connection: &Connection, permit: Permit) -> Result<Option<Cursor>, rusqlite::Error> {
-    cursor(connection, permit.payload(), permit.bytes(), permit.offset())
+/// Opens a released payload, in exchange for its permit. All of it is read and hashed before the first byte is given out,
+/// and each chunk again as it goes, so that whatever happens to the store, only what the owner signed leaves.
+pub(crate) fn redeem(connection: &Connection, permit: Permit) -> Result<Option<Cursor>, WriteError> {
+    let Some(mut whole) = cursor(connection, permit.payload(), permit.bytes())? else { return Ok(None) };
+    let (mut hash, mut chunks) = (Sha256::new(), Vec::new());
+    loop {
+        let data = whole.next(connection)?;
+        if data.is_empty() {
+            break;
+        }
+        hash.update(&data);
+        chunks.push(Digest::of(&data));
+    }
+    if Digest(hash.finalize().into()) != permit.payload() {
+        return Err(WriteError::Altered);
+    }
+    Ok(Some(Cursor { offset: permit.offset(), verified: Some(chunks), ..whole }))
 }
 
-/// Opens a draft for the owner's own eyes; only the desk calls this.
+/// Opens a draft for the owner's own eyes; only the desk calls this, and the owner's process hashes what it gets.
 pub(crate) fn preview(connection: &Connection, draft: &vault_core::Draft) -> Result<Option<Cursor>, rusqlite::Error> {
-    cursor(connection, draft.payload, draft.bytes, 0)
+    cursor(connection, draft.payload, draft.bytes)
 }
 
-fn cursor(connection: &Connection, sha256: Digest, bytes: u64, offset: u64) -> Result<Option<Cursor>, rusqlite::Error> {
+fn cursor(connection: &Connection, sha256: Digest, bytes: u64) -> Result<Option<Cursor>, rusqlite::Error> {
     let found = connection
         .prepare_cached("SELECT id FROM payload WHERE sha256 = ?1 AND bytes = ?2 AND complete = 1")?
         .query_row(params![sha256.0, row(bytes)], |r| r.get(0))
         .optional()?;
-    Ok(found.map(|payload| Cursor { payload, offset, bytes }))
+    Ok(found.map(|payload| Cursor { payload, offset: 0, bytes, verified: None }))
 }
 
 impl Cursor {
     /// The next piece, at most a chunk; empty at the end.
-    pub(crate) fn next(&mut self, connection: &Connection) -> Result<Vec<u8>, rusqlite::Error> {
+    pub(crate) fn next(&mut self, connection: &Connection) -> Result<Vec<u8>, WriteError> {
         if self.offset >= self.bytes {
             return Ok(Vec::new());
         }
-        let chunk = limits::CHUNK as u64;
-        let id = self.payload * PLACES + row(self.offset / chunk);
+        let place = self.offset / limits::CHUNK as u64;
+        let id = self.payload * PLACES + row(place);
         let mut data: Vec<u8> =
             connection.prepare_cached("SELECT data FROM chunk WHERE id = ?1")?.query_row([id], |r| r.get(0))?;
-        let inside = usize::try_from(self.offset % chunk).unwrap_or(usize::MAX);
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        if self.verified.as_ref().is_some_and(|chunks| chunks.get(place) != Some(&Digest::of(&data))) {
+            return Err(WriteError::Altered);
+        }
+        let inside = usize::try_from(self.offset % limits::CHUNK as u64).unwrap_or(usize::MAX);
         if inside >= data.len() {
-            return Err(rusqlite::Error::QueryReturnedNoRows);
+            return Err(WriteError::Altered);
         }
-        if inside > 0 {
-            data.drain(..inside);
-        }
+        data.drain(..inside);
         self.offset += data.len() as u64;
         Ok(data)
     }

@@ -8,7 +8,17 @@ use shared::ids::{RequestId, TicketHash};
 use shared::message::{Filing, Subject};
 use shared::sshsig::Signers;
 use shared::tlog::Origin;
-use vault_core::{AfterCommit, Draft, Input, LaneId, Line, Record, Rejected, Stage, State, Step};
+use vault_core::{AfterCommit, Draft, Input, LaneId, Line, Load, Record, Rejected, Stage, State, Step};
+
+/// Seconds.
+const DAY: i64 = 86_400;
+
+/// Whether a step's request has no row yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum New {
+    Yes,
+    No,
+}
 
 /// Whether a filing was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,17 +35,26 @@ impl Transaction<'_> {
     /// # Errors
     /// [`WriteError::Conflict`] when this id was filed with other words, [`Rejected::LaneFull`].
     pub(crate) fn file(&mut self, filing: Filing, lane: LaneId) -> Result<Done<Filed>, WriteError> {
-        if let Some(old) = state(self.connection, filing.ticket, self.ground)? {
+        let id = filing.ticket.request();
+        if let Some(old) = find(self.connection, id, &self.ground.vault, &self.ground.signers)? {
             let same = old.request.filing == filing && old.request.lane == lane;
             return if same { Ok(Done::quiet(Filed::Before)) } else { Err(WriteError::Conflict) };
         }
-        let undecided: i64 = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM request WHERE lane = ?1 AND undecided = 1")?
-            .query_row([lane.0], |r| r.get(0))?;
-        let undecided = usize::try_from(undecided).unwrap_or(usize::MAX);
-        let step = vault_core::file(filing, lane, undecided, self.now)?;
-        self.take(step).map(|(shown, effects)| Done { answer: Filed::New, shown: Some(shown), effects })
+        let step = vault_core::file(filing, lane, self.load(lane)?, self.now)?;
+        let (shown, effects) = self.take(step, New::Yes)?;
+        Ok(Done { answer: Filed::New, shown: Some(shown), effects })
+    }
+
+    fn load(&self, lane: LaneId) -> Result<Load, WriteError> {
+        let now = row(self.now.unix());
+        let count = |query: &str, from: i64| -> Result<usize, WriteError> {
+            let count: i64 = self.connection.prepare_cached(query)?.query_row([lane.0, from], |r| r.get(0))?;
+            Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        };
+        Ok(Load {
+            waiting: count("SELECT count(*) FROM request WHERE lane = ?1 AND waits_until > ?2", now)?,
+            today: count("SELECT count(*) FROM request WHERE lane = ?1 AND filed_at > ?2", now - DAY)?,
+        })
     }
 
     /// Moves a request along by one input; answers with the stage reached.
@@ -46,7 +65,8 @@ impl Transaction<'_> {
         let state = state(self.connection, ticket, self.ground)?.ok_or(WriteError::NoRequest)?;
         let step = vault_core::decide(state, input, &self.authority())?;
         let answer = step.next.stage.name();
-        self.take(step).map(|(shown, effects)| Done { answer, shown: Some(shown), effects })
+        let (shown, effects) = self.take(step, New::No)?;
+        Ok(Done { answer, shown: Some(shown), effects })
     }
 
     /// Freezes the item that a received request asks for, or hands the request to the owner with the reason.
@@ -70,34 +90,44 @@ impl Transaction<'_> {
     }
 
     /// Writes a step's state and entry.
-    fn take(&mut self, step: Step) -> Result<(Shown, AfterCommit<Vec<vault_core::Effect>>), WriteError> {
+    fn take(&mut self, step: Step, new: New) -> Result<(Shown, AfterCommit<Vec<vault_core::Effect>>), WriteError> {
         let Step { next, entry, effects } = step;
         if let Some(entry) = entry {
             self.log(&entry, Some(next.request.id()))?;
-            self.put(&next)?;
+            match new {
+                New::Yes => self.insert(&next)?,
+                New::No => self.update(&next)?,
+            }
         }
         Ok(((next.ticket(), next.shown()), effects))
     }
 
-    fn put(&self, state: &State) -> Result<(), WriteError> {
-        let record = serde_json::to_string(&Record::from(state)).map_err(|e| WriteError::Invalid(e.to_string()))?;
-        let ends_at = state.ends_at().map(|t| row(t.unix()));
-        self.connection
-            .prepare_cached(
-                "INSERT INTO request (id, ticket, lane, undecided, ends_at, filed_at, record) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-                 ON CONFLICT (id) DO UPDATE SET undecided = ?4, ends_at = ?5, record = ?7",
-            )?
-            .execute(params![
-                state.request.id().0,
-                state.ticket().0,
-                state.request.lane.0,
-                state.stage.is_undecided(),
-                ends_at,
-                row(state.request.filed_at.unix()),
-                record,
-            ])?;
+    fn insert(&self, state: &State) -> Result<(), WriteError> {
+        let query = "INSERT INTO request (id, ticket, lane, filed_at, undecided, waits_until, ends_at, record) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.connection.prepare_cached(query)?.execute(params![
+            state.request.id().0,
+            state.ticket().0,
+            state.request.lane.0,
+            row(state.request.filed_at.unix()),
+            state.stage.is_undecided(),
+            state.waits_until().map(|t| row(t.unix())),
+            state.ends_at().map(|t| row(t.unix())),
+            json(state)?,
+        ])?;
         Ok(())
+    }
+
+    fn update(&self, state: &State) -> Result<(), WriteError> {
+        let query = "UPDATE request SET undecided = ?2, waits_until = ?3, ends_at = ?4, record = ?5 WHERE ticket = ?1";
+        let changed = self.connection.prepare_cached(query)?.execute(params![
+            state.ticket().0,
+            state.stage.is_undecided(),
+            state.waits_until().map(|t| row(t.unix())),
+            state.ends_at().map(|t| row(t.unix())),
+            json(state)?,
+        ])?;
+        if changed == 1 { Ok(()) } else { Err(WriteError::NoRequest) }
     }
 
     /// A nonce, and the frame for a draft of the owner's own words.
@@ -116,6 +146,10 @@ impl Transaction<'_> {
             nonce: nonce()?,
         })
     }
+}
+
+fn json(state: &State) -> Result<String, WriteError> {
+    serde_json::to_string(&Record::from(state)).map_err(|e| WriteError::Invalid(e.to_string()))
 }
 
 type Shown = (TicketHash, vault_core::Shown);

@@ -1,7 +1,7 @@
 //! One durable step of the vault: state and log entry together.
 
 use super::log::Tip;
-use super::writer::WriteError;
+use super::writer::{WriteError, stop_if_flush_failed};
 use rusqlite::Connection;
 use shared::time::Time;
 use shared::tlog::Frontier;
@@ -50,6 +50,9 @@ impl<'a> Transaction<'a> {
         let before = self.frontier.clone();
         self.connection.execute_batch("SAVEPOINT part")?;
         let result = part(self);
+        if let Err(WriteError::Sqlite(error)) = &result {
+            stop_if_flush_failed(error);
+        }
         let end = if result.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
         if result.is_err() {
             self.frontier = before;
@@ -66,9 +69,9 @@ impl Commit for &Transaction<'_> {
     type Error = rusqlite::Error;
 
     fn commit(self) -> Result<(), rusqlite::Error> {
-        crate::danger::point("commit:before");
+        node::danger::point("commit:before");
         self.connection.execute_batch("COMMIT")?;
-        crate::danger::point("commit:after");
+        node::danger::point("commit:after");
         Ok(())
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum WriteError {
     Invalid(String),
     #[error("the stored request cannot be trusted: {0}")]
     Record(#[from] vault_core::BadRecord),
+    #[error("the payload in the store is not what was signed; nothing of it was released. Restore it from a backup")]
+    Altered,
     #[error("the disk is full; free some space on the store's file system and try again. Nothing was lost")]
     Full,
     #[error("the disk failed or filled up while this was written; nothing of it was kept. Look at the vault's log")]
@@ -78,7 +80,8 @@ impl<T> Done<T> {
 
 type Ending = Box<dyn FnOnce(Result<Vec<Effect>, WriteError>, &Hooks) + Send>;
 type Outcome = (AfterCommit<Vec<Effect>>, Ending);
-type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Option<Outcome> + Send>;
+/// Runs in a transaction, or, without one, tells its caller that nothing was written.
+type Job = Box<dyn FnOnce(Option<&mut Transaction<'_>>) -> Option<Outcome> + Send>;
 
 /// A handle to the writer's thread.
 #[derive(Clone)]
@@ -140,7 +143,7 @@ fn boxed<T: Send + 'static>(
     job: impl FnOnce(&mut Transaction<'_>) -> Result<Done<T>, WriteError> + Send + 'static,
     answer: Answer<T>,
 ) -> Job {
-    Box::new(move |transaction| match transaction.part(job) {
+    Box::new(move |transaction| match transaction.map_or(Err(WriteError::Lost), |t| t.part(job)) {
         Ok(Done { answer: value, shown, effects }) => {
             let ending: Ending = Box::new(move |committed, hooks| {
                 let result = committed.map(|effects| {
@@ -193,14 +196,17 @@ impl Thread {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut transaction = match Transaction::begin(&self.connection, &self.ground, &tip, (self.hooks.clock)()) {
             Ok(transaction) => transaction,
-            // The jobs are dropped unrun, and each caller is told by its closed channel.
-            Err(e) => return tracing::error!("the store cannot begin a transaction: {e}"),
+            Err(e) => {
+                tracing::error!("the store cannot begin a transaction: {e}");
+                return jobs.into_iter().for_each(|job| drop(job(None)));
+            }
         };
-        let (sealed, endings): (Vec<_>, Vec<_>) = jobs.into_iter().filter_map(|job| job(&mut transaction)).unzip();
+        let (sealed, endings): (Vec<_>, Vec<_>) =
+            jobs.into_iter().filter_map(|job| job(Some(&mut transaction))).unzip();
         match AfterCommit::all(sealed).open(&transaction) {
             Ok(effects) => {
                 self.advance(&tip, &transaction);
-                crate::danger::point("checkpoint:after");
+                node::danger::point("checkpoint:after");
                 endings.into_iter().zip(effects).for_each(|(ending, effects)| ending(Ok(effects), &self.hooks));
             }
             Err(e) => {
@@ -224,7 +230,7 @@ impl Thread {
 }
 
 /// After a failed flush nobody knows what is on the disk: the process stops, and reads the truth when it starts again.
-fn stop_if_flush_failed(e: &rusqlite::Error) {
+pub(super) fn stop_if_flush_failed(e: &rusqlite::Error) {
     let flush = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
     if let rusqlite::Error::SqliteFailure(failure, _) = e
         && flush.contains(&failure.extended_code)

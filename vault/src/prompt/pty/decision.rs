@@ -42,15 +42,15 @@ fn the_end_must_be_on_screen_first_at_every_size() {
         let sheet = long_text();
         let mut desk = Desk::new(columns, rows);
         let asking = desk.ask(&sheet, PATIENCE);
-        desk.until("page 1 of ");
+        desk.until_page(1);
         let of = desk.page().unwrap().1;
         desk.press_again("\x1b[F", 3);
         assert_eq!(desk.page(), Some((1, of)), "the End key skips nothing");
         desk.press(" ");
-        desk.until(&format!("page 2 of {of}"));
+        desk.until_page(2);
         let mut lines = 0;
         desk.press("\x1b[H");
-        desk.until("page 1 of ");
+        desk.until_page(1);
         desk.read_on(|shown| lines += shown.lines().filter(|l| l.starts_with("│ line ")).count());
         assert_eq!(lines, 120, "every line was on one page at {columns} by {rows}");
         assert!(!String::from_utf8_lossy(&desk.bytes).contains("type the word"), "no word before the end");
@@ -100,12 +100,12 @@ fn another_size_means_reading_again() {
     desk.type_by_hand(&word);
     desk.resize(80, 30);
     desk.press("\r");
-    desk.until("page 1 of ");
+    desk.until_page(1);
     assert!(desk.shown().contains("The window changed"));
     desk.press_again("\x1b[F", 1);
     assert_eq!(desk.page().unwrap().0, 1, "what was seen at another size does not count");
     desk.press(" ");
-    desk.until("page 2 of ");
+    desk.until_page(2);
     desk.resize(30, 30);
     desk.press(" ");
     let (answer, desk) = desk.answer(asking);
@@ -120,12 +120,12 @@ fn typeahead_counts_for_nothing() {
     desk.press(" ".repeat(50));
     desk.press("maple-canyon\rrr\r");
     let asking = desk.ask(&sheet, PATIENCE);
-    desk.until("page 1 of ");
+    desk.until_page(1);
     assert_eq!(desk.page().unwrap().0, 1);
     desk.press("  \r\r \r\r");
-    desk.until("page 2 of ");
+    desk.until_page(2);
     desk.press("\x1b[H");
-    desk.until("page 1 of ");
+    desk.until_page(1);
     assert!(!String::from_utf8_lossy(&desk.bytes).contains("page 3 of "), "one key, one page");
     desk.read_on(|_| {});
     desk.press(" maple-r");
@@ -173,7 +173,7 @@ fn three_wrong_words_are_a_no() {
         assert_ne!(next, word);
         word = next;
         desk.press("b");
-        desk.until("page ");
+        desk.until_page(3);
         desk.press(" ");
         word = desk.word(&word);
     }
@@ -192,7 +192,7 @@ fn typing_can_be_mended() {
     desk.press("\r\r");
     desk.type_by_hand("zz");
     desk.press("\x7f");
-    desk.until(" z\n");
+    desk.until("Enter: z\n");
     desk.press("\x15");
     desk.until("Enter:\n");
     desk.type_by_hand(&word);
@@ -258,7 +258,7 @@ fn leaving_keys_are_a_no() {
     for key in ["q", "\x1b", "\x03", "\x04"] {
         let mut desk = Desk::new(80, 24);
         let asking = desk.ask(&cv(), PATIENCE);
-        desk.until("page 1 of ");
+        desk.until_page(1);
         desk.press(key);
         assert_eq!(desk.answer(asking).0, Answer::No, "{key:?}");
     }

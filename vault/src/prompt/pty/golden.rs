@@ -14,7 +14,7 @@ fn screens(sheet: &Sheet) -> String {
     let mut desk = Desk::new(80, 24);
     let asking = desk.ask(sheet, PATIENCE);
     let mut out = String::new();
-    desk.until("page 1 of ");
+    desk.until_page(1);
     desk.read_on(|shown| out.push_str(&framed(shown)));
     desk.press(" ");
     let word = desk.word("");

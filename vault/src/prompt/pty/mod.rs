@@ -9,7 +9,7 @@ pub(super) mod samples;
 
 use super::pager::{Answer, PromptError, Timing, ask};
 use super::sheet::Sheet;
-use super::terminal::Terminal;
+use super::terminal::{CLEAR, CURSOR_ON, PASTE_PLAIN, PLAIN, Terminal, WRAP_ON};
 use portable_pty::{MasterPty, PtySize, SlavePty, native_pty_system};
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -71,16 +71,28 @@ impl Desk {
         self.keys.flush().unwrap();
     }
 
+    /// Waits until page `at` is drawn to its end, its status row included.
+    pub(super) fn until_page(&mut self, at: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.page().is_none_or(|(shown, _)| shown != at) {
+            assert!(self.take(deadline), "never saw page {at}; the screen is\n{}", self.shown());
+        }
+    }
+
     /// A key that may leave the page as it is, `times` times, each after the page has been drawn anew.
     pub(super) fn press_again(&mut self, key: &str, times: usize) {
         for _ in 0..times {
-            self.bytes.clear();
+            let before = self.pages_drawn();
             self.press(key);
             let deadline = Instant::now() + PATIENCE;
-            while !String::from_utf8_lossy(&self.bytes).contains("page ") {
+            while self.pages_drawn() == before || self.page().is_none() {
                 assert!(self.take(deadline), "not drawn again");
             }
         }
+    }
+
+    fn pages_drawn(&self) -> usize {
+        self.bytes.windows(CLEAR.len()).filter(|bytes| *bytes == CLEAR.as_bytes()).count()
     }
 
     /// One key at a time, each after the one before has been seen.
@@ -89,7 +101,8 @@ impl Desk {
         for c in text.chars() {
             typed.push(c);
             self.press(c.to_string());
-            self.until(&format!(" {typed}\n"));
+            let prompt = if self.screen.screen().size().1.get() < 72 { ">" } else { "Enter:" };
+            self.until(&format!("{prompt} {typed}\n"));
         }
     }
 
@@ -114,8 +127,17 @@ impl Desk {
             assert!(Instant::now() < deadline, "no answer; the screen is\n{}", self.shown());
             self.take(Instant::now() + Duration::from_millis(20));
         }
-        while self.take(Instant::now() + Duration::from_millis(20)) {}
+        self.until_given_back();
         (asking.join().unwrap().unwrap(), self)
+    }
+
+    /// Takes all output: the last that a prompt writes gives the terminal back.
+    pub(super) fn until_given_back(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let last = [PLAIN, WRAP_ON, PASTE_PLAIN, CURSOR_ON].concat();
+        while !self.bytes.ends_with(last.as_bytes()) {
+            assert!(self.take(deadline), "the terminal was not given back");
+        }
     }
 
     /// Takes output if there is some before the deadline.
@@ -130,8 +152,13 @@ impl Desk {
         }
     }
 
-    /// The page number and count in the status row.
+    /// The page number and count in the status row, once the row is whole.
     pub(super) fn page(&self) -> Option<(usize, usize)> {
+        let (rows, columns) = self.screen.screen().size();
+        let (row, column) = self.screen.screen().cursor_position();
+        if row + 1 != rows.get() || column + 1 < columns.get() {
+            return None;
+        }
         let shown = self.shown();
         let (_, place) = shown.lines().last()?.split_once("page ")?;
         let mut words = place.split(' ');
@@ -147,13 +174,13 @@ impl Desk {
                 return;
             }
             self.press(" ");
-            self.until(&format!("page {} of {of}", at + 1));
+            self.until_page(at + 1);
         }
     }
 
     /// From the first page to the decision; returns the word.
     pub(super) fn read_all(&mut self) -> String {
-        self.until("page 1 of ");
+        self.until_page(1);
         self.read_on(|_| {});
         self.press(" ");
         self.word("")
@@ -166,7 +193,7 @@ impl Desk {
             let shown = self.shown();
             let words: Vec<&str> = shown.split_whitespace().collect();
             let at = words.windows(2).position(|w| w == ["the", "word:"]).and_then(|at| words.get(at + 2));
-            if let Some(word) = at.filter(|w| w.contains('-') && **w != old) {
+            if let Some(word) = at.filter(|w| w.contains('-') && **w != old && shown.contains("later")) {
                 return (*word).into();
             }
             assert!(self.take(deadline), "no word on\n{shown}");

@@ -26,7 +26,7 @@ fn child() {
         println!("answer {answer:?}\r");
     } else {
         println!("idle\r");
-        std::thread::sleep(PATIENCE);
+        std::thread::park_timeout(PATIENCE);
     }
 }
 
@@ -84,7 +84,7 @@ fn is_cooked(path: &Path) -> bool {
 fn signals_while_asking_are_a_no_and_the_terminal_comes_back() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::CONT] {
         let mut process = Process::start("ask");
-        process.desk.until("page 1 of ");
+        process.desk.until_page(1);
         assert!(!is_cooked(&process.desk.path()));
         process.signal(signal);
         process.desk.until("answer Ok(No)");
@@ -99,7 +99,7 @@ fn signals_while_asking_are_a_no_and_the_terminal_comes_back() {
 #[test]
 fn resizing_is_noticed_without_a_key() {
     let mut process = Process::start("ask");
-    process.desk.until("page 1 of ");
+    process.desk.until_page(1);
     process.desk.resize(100, 30);
     process.desk.until("The window changed");
     process.desk.press("q");
@@ -111,7 +111,7 @@ fn resizing_is_noticed_without_a_key() {
 fn colours_are_left_out_when_asked() {
     for (variable, coloured) in [(None, true), (Some("NO_COLOR"), false)] {
         let mut process = Process::start_with("ask", variable);
-        process.desk.until("page 1 of ");
+        process.desk.until_page(1);
         process.desk.press("q");
         process.desk.until("answer Ok(No)");
         process.end();
@@ -173,7 +173,7 @@ fn waiting_ends_by_waker_or_key() {
     desk.until(r"waiting for requests three");
     desk.press("xq");
     assert_eq!(waiting.join().unwrap(), [Waited::Woken, Waited::Woken, Waited::Leave]);
-    while desk.take(Instant::now() + Duration::from_millis(20)) {}
+    desk.until_given_back();
     super::golden::assert_only_own_codes(&desk.bytes);
     assert!(is_cooked(&desk.path()));
 }
@@ -188,7 +188,7 @@ fn an_answer_is_given_once_only() {
     let (answer, mut desk) = desk.answer(asking);
     assert!(matches!(answer, Answer::Yes { .. }));
     let asking = desk.ask(&cv(), PATIENCE);
-    desk.until("page 1 of ");
+    desk.until_page(1);
     desk.press("q");
     assert_eq!(desk.answer(asking).0, Answer::No, "what was typed after a yes is not read by the next question");
 }

@@ -1,0 +1,246 @@
+//! The owner at a terminal of 80 columns and 24 rows: a real pseudo-terminal, its screen, and typing.
+
+use crate::{PATIENCE, World, bins, until, within};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use std::io::{Read as _, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What stands before the word that says yes.
+const INVITATION: &str = "type the word:";
+/// How the row begins that only the screen with the decision has. Quoted text, which may imitate it, stands behind a frame.
+const DECISION: &str = " YOUR DECISION";
+
+/// A command of the vault in a terminal. Killed on drop.
+pub struct Owner {
+    child: Box<dyn Child + Send + Sync>,
+    writer: Box<dyn Write + Send>,
+    seen: Arc<Mutex<Seen>>,
+    reader: Option<JoinHandle<()>>,
+    // Closing it ends the terminal.
+    master: Option<Box<dyn MasterPty + Send>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    screen: vt100::Parser,
+    bytes: Vec<u8>,
+}
+
+impl Owner {
+    /// Starts `vault ARGUMENTS` in a terminal.
+    pub fn run(world: &World, arguments: &[&str]) -> Self {
+        Self::run_with(world, arguments, &[])
+    }
+
+    /// [`Owner::run`] with these variables added to the environment, such as `EDITOR`.
+    pub fn run_with(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = CommandBuilder::new(bins::vault());
+        command.env_clear();
+        for (name, value) in [("LC_ALL", "C.UTF-8"), ("TERM", "xterm-256color")] {
+            command.env(name, value);
+        }
+        for name in ["PATH", "HOME"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("XDG_RUNTIME_DIR", world.root().join("tmp"));
+        variables.iter().for_each(|(name, value)| command.env(name, value));
+        command.arg("--home");
+        command.arg(world.root().join("vault"));
+        command.args(arguments);
+        command.cwd(world.root());
+        Self::start(command)
+    }
+
+    fn start(command: CommandBuilder) -> Self {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let (mut output, writer) = (pair.master.try_clone_reader().unwrap(), pair.master.take_writer().unwrap());
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let sink = seen.clone();
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // The read fails when the last program on the terminal has gone.
+            while let Ok(length @ 1..) = output.read(&mut piece) {
+                let mut seen = sink.lock().unwrap();
+                seen.screen.process(&piece[..length]);
+                seen.bytes.extend_from_slice(&piece[..length]);
+            }
+        });
+        Self { child, writer, seen, reader: Some(reader), master: Some(pair.master) }
+    }
+
+    /// The screen's 24 rows, without white space at their ends.
+    pub fn screen(&self) -> String {
+        let seen = self.seen.lock().unwrap();
+        let rows: Vec<String> = seen.screen.screen().rows(0, 80).map(|row| row.trim_end().to_owned()).collect();
+        rows.join("\n")
+    }
+
+    /// Every byte that was written to the terminal so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.seen.lock().unwrap().bytes.clone()
+    }
+
+    /// Waits until the screen has this text; the screen.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`], with the screen.
+    pub fn wait_for(&self, text: &str) -> String {
+        self.wait_within(PATIENCE, text)
+    }
+
+    /// Waits until the screen has this text, for at most `time`; the screen.
+    ///
+    /// # Panics
+    /// After `time`, with the screen.
+    pub fn wait_within(&self, time: Duration, text: &str) -> String {
+        let deadline = Instant::now() + time;
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "not on the screen within {time:?}: {text}\n{screen}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Types these characters, all at once; `\r` is Enter.
+    pub fn type_keys(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// Pages through all of a request with the space key, to the decision; each page as it was on the screen.
+    ///
+    /// # Panics
+    /// When the pages do not come.
+    pub fn read_to_the_end(&mut self) -> Vec<String> {
+        let mut pages = Vec::new();
+        loop {
+            let status = format!(" page {} of ", pages.len() + 1);
+            let screen = self.wait_until(&status, |screen| screen.lines().nth(23)?.starts_with(&status).then_some(()));
+            let last = screen.lines().nth(23).is_some_and(|row| row.contains("Space decide"));
+            pages.push(screen);
+            self.type_keys(" ");
+            if last {
+                self.wait_for_decision();
+                return pages;
+            }
+        }
+    }
+
+    /// Waits until the screen is the one with the decision; the screen.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`], with the screen.
+    pub fn wait_for_decision(&self) -> String {
+        self.wait_until("the decision", |screen| screen.lines().any(|row| row.starts_with(DECISION)).then_some(()))
+    }
+
+    fn wait_until(&self, what: &str, look: impl Fn(&str) -> Option<()>) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen();
+            if look(&screen).is_some() {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "the screen does not show {what}:\n{screen}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The word that the screen asks to type, read from it as a person would.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn word(&self) -> String {
+        until("the screen shows the word", || {
+            let screen = self.wait_for_decision();
+            let word = screen.split_once(INVITATION)?.1.split_whitespace().next()?.to_owned();
+            let (first, second) = word.split_once('-')?;
+            let plain = |part: &str| part.len() > 1 && part.bytes().all(|b| b.is_ascii_lowercase());
+            (plain(first) && plain(second)).then_some(word)
+        })
+    }
+
+    /// Types the word and Enter; the moment of Enter.
+    pub fn type_word(&mut self) -> Instant {
+        let word = self.word();
+        self.type_answer(&word);
+        let now = Instant::now();
+        self.type_keys("\r");
+        now
+    }
+
+    /// Types an answer to the decision, key by key as a person does: what comes at once counts as a paste. Without Enter.
+    ///
+    /// # Panics
+    /// When a key does not appear on the screen.
+    pub fn type_answer(&mut self, answer: &str) {
+        for (at, key) in answer.char_indices() {
+            self.type_keys(&key.to_string());
+            self.wait_for(&format!("then Enter: {}", &answer[..at + key.len_utf8()]));
+        }
+    }
+
+    /// Waits until the command has ended by itself; its exit status. The screen stays readable.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`], with the screen.
+    pub fn wait_for_exit(&mut self) -> u32 {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the command does not end:\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        if let Some(reader) = self.reader.take() {
+            within(PATIENCE, "the terminal's end", || reader.is_finished().then_some(()));
+        }
+        status.exit_code()
+    }
+
+    /// Closes the window under the command (SIGHUP).
+    pub fn close_window(&mut self) {
+        self.master = None;
+        self.writer = Box::new(std::io::sink());
+    }
+
+    /// Ends the command with SIGKILL.
+    pub fn kill(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the owner's screen ---\n{}", self.screen());
+        }
+        self.kill();
+    }
+}
+
+/// Writes an editor into the world's folder, for `EDITOR`: it puts `text` into the file that it is given.
+pub fn editor(world: &World, text: &str) -> String {
+    let content = world.file("words.txt", text.as_bytes());
+    let script = world.file("editor", format!("#!/bin/sh\ncat '{}' > \"$1\"\n", content.display()).as_bytes());
+    executable(&script);
+    script.display().to_string()
+}
+
+fn executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
+}

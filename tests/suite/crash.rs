@@ -1,0 +1,270 @@
+//! The power fails at every named point; the nodes are started again and everything goes on. Nothing that was acknowledged
+//! is lost, and no approval releases twice.
+
+use rusqlite::Connection;
+use std::fs;
+use tests::{Owner, Visitor, World, until};
+
+const LETTER: &[u8] = b"An invented letter that must arrive once.\n";
+/// Rounds of one point: the first hits it at its first passing, the second at its second, and so on.
+const ROUNDS: usize = 6;
+
+/// Lives one request at a time, while a node dies at `point`.
+struct Drill {
+    world: World,
+    visitor: Visitor,
+    item: String,
+    node: Side,
+    released: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Vault,
+    Reception,
+}
+
+impl Drill {
+    fn new(node: Side) -> Self {
+        let world = World::new();
+        let item = world.add("Letter", "letter.txt", LETTER);
+        world.publish(&[("about.md", "# About\n\nA workshop.\n")]);
+        let visitor = Visitor::new(&world);
+        Self { world, visitor, item, node, released: Vec::new() }
+    }
+
+    /// One request's whole life with the power failing at the `n`th passing of `point`; whether it was passed so often.
+    fn round(&mut self, point: &str, n: usize) -> bool {
+        let hits = self.hits(point);
+        self.restart(&[("WEBIZEN_DANGER_KILL_AT", &format!("{point}#{n}"))]);
+        let request = self.file();
+        self.approve(&request);
+        self.collect(&request);
+        self.released.push(request);
+        let hit = self.hits(point) > hits;
+        self.restart(&[]);
+        self.check();
+        hit
+    }
+
+    fn hits(&mut self, point: &str) -> usize {
+        let node = if self.node == Side::Vault { self.world.vault_node() } else { self.world.reception_node() };
+        node.log().matches(&format!("danger: killed at {point}")).count()
+    }
+
+    fn restart(&mut self, variables: &[(&str, &str)]) {
+        if self.node == Side::Vault {
+            self.world.kill_vault();
+            self.start_vault(variables);
+        } else {
+            self.world.kill_reception();
+            self.start_reception(variables);
+        }
+    }
+
+    /// Starts the vault, again if it dies while it starts.
+    fn start_vault(&mut self, variables: &[(&str, &str)]) {
+        self.world.vault_node().start(variables);
+        let socket = self.world.vault_node().home().join("run/desk.sock");
+        let world = &mut self.world;
+        until("the vault answers or dies", || {
+            let up = std::os::unix::net::UnixStream::connect(&socket).is_ok();
+            (up || !world.vault_node().runs()).then_some(())
+        });
+        self.revive();
+    }
+
+    fn start_reception(&mut self, variables: &[(&str, &str)]) {
+        self.world.reception_node().start(variables);
+        let (page, world) = (self.world.url("").replace("http://", ""), &mut self.world);
+        until("the reception answers or dies", || {
+            let up = std::net::TcpStream::connect(&page).is_ok();
+            (up || !world.reception_node().runs()).then_some(())
+        });
+        self.revive();
+    }
+
+    /// Starts whichever node has died, without a fuse.
+    fn revive(&mut self) {
+        if !self.world.vault_node().runs() {
+            self.world.kill_vault();
+            self.world.start_vault(&[]);
+        }
+        if !self.world.reception_node().runs() {
+            self.world.kill_reception();
+            self.world.start_reception(&[]);
+        }
+    }
+
+    /// Does `act` again and again, reviving the nodes between tries, until it succeeds.
+    fn insist<T>(&mut self, what: &str, mut act: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let deadline = std::time::Instant::now() + tests::PATIENCE;
+        loop {
+            self.revive();
+            if let Some(value) = act(self) {
+                return value;
+            }
+            assert!(std::time::Instant::now() < deadline, "it did not happen that {what}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Sends one and the same form until it is acknowledged.
+    fn file(&mut self) -> String {
+        let path = format!("/requests/new?item={}", self.item);
+        let get = |drill: &mut Self| {
+            let request = drill.visitor.request(reqwest::Method::GET, &path);
+            drill.visitor.send(request).ok()?.field("seed")
+        };
+        let seed = self.insist("the form comes", get);
+        self.insist("the request is acknowledged", |drill| {
+            let fields = [("seed", seed.as_str()), ("item", &drill.item), ("purpose", "a reference")];
+            let page = drill.visitor.send(drill.visitor.form("/requests", &fields)).ok()?;
+            let cookie = page.header("set-cookie").split(';').next()?.to_owned();
+            let id = page.header("location").strip_prefix("/requests/").filter(|_| page.status == 303)?.to_owned();
+            let (name, value) = cookie.split_once('=')?;
+            drill.visitor.set_cookies([(name.to_owned(), value.to_owned())].into());
+            Some(id)
+        })
+    }
+
+    /// The request must be there, since it was acknowledged; the owner tries until it is released.
+    fn approve(&mut self, request: &str) {
+        self.insist("the request is released", |drill| {
+            let shown = drill.world.vault(&["requests", "show", request, "--json"]);
+            if shown.code != 0 {
+                assert!(!shown.stderr.contains("no such request"), "an acknowledged request is lost");
+                return None;
+            }
+            let case: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+            if case["stage"] == "released" {
+                return Some(());
+            }
+            if case["draft"].is_null() {
+                return None;
+            }
+            let mut owner = Owner::run(&drill.world, &["requests", "approve", request]);
+            if drill.pages(&mut owner) {
+                owner.type_word();
+            }
+            owner.wait_for_exit();
+            None
+        });
+    }
+
+    /// Whether the request's pages came, rather than the command ending because the vault died.
+    fn pages(&self, owner: &mut Owner) -> bool {
+        until("the pages come, or the command ends", || {
+            let screen = owner.screen();
+            let came = screen.contains("page 1 of ");
+            (came || screen.contains("vault: ")).then_some(came)
+        }) && {
+            owner.read_to_the_end();
+            true
+        }
+    }
+
+    fn collect(&mut self, request: &str) {
+        let path = format!("/requests/{request}/save");
+        self.insist("the release arrives whole", |drill| {
+            let page = drill.visitor.send(drill.visitor.form(&path, &[])).ok()?;
+            (page.status == 200).then(|| assert_eq!(page.body, LETTER))
+        });
+    }
+
+    /// Every release so far: once in the log, collected once, with evidence.
+    fn check(&mut self) {
+        for request in self.released.clone() {
+            let case = &self.world.vault_json(&["requests", "show", &request])[0];
+            assert_eq!((&case["stage"], &case["release"]["collected"]), (&"released".into(), &1.into()), "{case}");
+            let scratch = tempfile::tempdir_in(self.world.root()).unwrap();
+            let folder = scratch.path().join("evidence");
+            self.world.vault(&["evidence", "export", &request, folder.to_str().unwrap()]).ok();
+            let (right, output) = tests::tools::check_receipt(&[&folder.join("receipt.json")]);
+            assert!(right, "{output}");
+        }
+        let log = self.log();
+        for kind in ["filed", "prepared", "approved", "collected"] {
+            let count = log.iter().filter(|leaf| leaf.split('\n').nth(2) == Some(kind)).count();
+            assert_eq!(count, self.released.len(), "{kind} entries:\n{log:#?}");
+        }
+    }
+
+    /// Every leaf, read from the store with its key.
+    fn log(&mut self) -> Vec<String> {
+        let state = self.world.vault_node().home().join("state");
+        let key = fs::read_to_string(state.join("store-key.hex")).unwrap();
+        let store = Connection::open(state.join("store.db")).unwrap();
+        store.execute_batch(&format!("PRAGMA key = \"x'{}'\"", key.trim())).unwrap();
+        let mut rows = store.prepare("SELECT leaf FROM leaf ORDER BY idx").unwrap();
+        let leaves = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        leaves.map(|leaf| String::from_utf8(leaf.unwrap()).unwrap()).collect()
+    }
+}
+
+/// Rounds until the point is passed less often than the round's number.
+fn drill(node: Side, point: &str) {
+    let mut drill = Drill::new(node);
+    let mut hits = 0;
+    for n in 1..=ROUNDS {
+        if !drill.round(point, n) {
+            break;
+        }
+        hits += 1;
+    }
+    assert!(hits >= 1, "{point} was never passed");
+    eprintln!("{point}: killed {hits} times, {} releases, each once", drill.released.len());
+}
+
+macro_rules! points {
+    ($($name:ident: $side:ident, $point:literal;)*) => {
+        $(#[test] fn $name() { drill(Side::$side, $point); })*
+    };
+}
+
+points! {
+    before_a_commit: Vault, "commit:before";
+    after_a_commit: Vault, "commit:after";
+    after_a_checkpoint: Vault, "checkpoint:after";
+    before_a_reply: Vault, "reply:before";
+    after_a_reply: Vault, "reply:after";
+    before_a_payload: Vault, "payload:first";
+    at_the_end_of_a_payload: Vault, "payload:last";
+    before_a_reply_to_the_desk: Vault, "desk:reply:before";
+    after_a_reply_to_the_desk: Vault, "desk:reply:after";
+    before_a_call: Reception, "call:before";
+    after_a_call: Reception, "call:after";
+}
+
+#[test]
+fn a_reception_that_dies_while_it_stores_a_publication_serves_it_afterwards() {
+    for point in ["publication:before", "publication:after"] {
+        let mut world = World::published();
+        world.kill_reception();
+        world.start_reception(&[("WEBIZEN_DANGER_KILL_AT", point)]);
+        world.wait_for_link();
+        let folder = tempfile::tempdir_in(world.root()).unwrap();
+        fs::write(folder.path().join("new.md"), "# Bees\n\nThe hives stand behind the barn.\n").unwrap();
+        let out = folder.path().join("out").display().to_string();
+        world.vault(&["publish", folder.path().to_str().unwrap(), "--prepare", &out]).ok();
+        tests::tools::sign(&world.owner_key(), &format!("{out}/statement"));
+        world.vault(&["publish", "--submit", &out]).ok();
+        world.reception_node().wait_for_end();
+        assert!(world.reception_node().log().contains(&format!("danger: killed at {point}")));
+        world.start_reception(&[]);
+        let visitor = Visitor::new(&world);
+        until("the new publication is served", || visitor.get("/").text().contains("Bees").then_some(()));
+    }
+}
+
+#[test]
+fn a_reception_that_loses_power_is_found_out_before_the_link_s_idle_time() {
+    let mut world = World::new();
+    world.kill_reception();
+    world.start_reception(&[]);
+    let idle = std::time::Duration::from_secs(shared::limits::IDLE);
+    tests::within(idle, "the vault dials again", || {
+        world.vault_node().log().contains("has restarted; dial again").then_some(())
+    });
+    world.wait_for_link();
+}

@@ -1,0 +1,11 @@
+//! End-to-end tests: real nodes, a real terminal, a real browser.
+// A test that cannot go on panics; what it measured, it prints.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod big;
+mod canary;
+mod crash;
+mod evidence;
+mod page;
+mod refusals;
+mod walk;

@@ -1,0 +1,108 @@
+//! What a hostile reception, or a hostile disk, would try.
+
+use super::super::{OpenError, open};
+use super::{Done, Place, question, ticket};
+use crate::store::{Filed, WriteError, redeem};
+use shared::ids::{CollectionId, Pin};
+use shared::limits;
+use shared::message::Subject;
+use vault_core::{Effect, Input, Rejected};
+
+#[tokio::test]
+async fn another_ticket_with_the_same_first_half_does_not_overwrite_a_request() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    running.act(move |t| t.file(question(1), lane)).await.unwrap();
+    let mut twin = question(1);
+    twin.ticket.0[31] ^= 1;
+    let forged = twin.ticket;
+    assert!(matches!(running.act(move |t| t.file(twin, lane)).await, Err(WriteError::Conflict)));
+    let withdrawn = running.act(move |t| t.decide(forged, Input::Withdrawn)).await;
+    assert!(matches!(withdrawn, Err(WriteError::NoRequest)));
+    assert_eq!(running.state(&place, 1).unwrap().ticket(), ticket(1));
+}
+
+#[tokio::test]
+async fn a_wordless_refusal_makes_no_room_in_a_full_lane() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    let most = u32::try_from(limits::LANE_WAITING).unwrap();
+    let fill = running.act(move |t| {
+        (0..most).try_for_each(|who| t.file(question(who), lane).map(drop))?;
+        Ok(Done::quiet(()))
+    });
+    fill.await.unwrap();
+    let is_full = |filed: &Result<Filed, WriteError>| matches!(filed, Err(WriteError::Rejected(Rejected::LaneFull)));
+    assert!(is_full(&running.act(move |t| t.file(question(most), lane)).await));
+    running.act(|t| t.decide(ticket(3), Input::Refused)).await.unwrap();
+    assert!(is_full(&running.act(move |t| t.file(question(most), lane)).await));
+}
+
+#[tokio::test]
+async fn a_lane_that_files_and_withdraws_comes_to_an_end() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    let most = u32::try_from(limits::LANE_DAY).unwrap();
+    let churn = running.act(move |t| {
+        for who in 0..most {
+            t.file(question(who), lane)?;
+            t.decide(ticket(who), Input::Withdrawn)?;
+        }
+        Ok(Done::quiet(()))
+    });
+    churn.await.unwrap();
+    let filed = running.act(move |t| t.file(question(most), lane)).await;
+    assert!(matches!(filed, Err(WriteError::Rejected(Rejected::LaneFull))));
+}
+
+#[test]
+fn a_store_whose_making_was_interrupted_says_so() {
+    let place = Place::new();
+    std::fs::write(place.file(), b"").unwrap();
+    assert!(matches!(open(&place.file(), &place.key()), Err(OpenError::Unfinished(_))));
+}
+
+#[tokio::test]
+async fn two_receptions_cannot_have_one_name() {
+    let place = Place::new();
+    let running = place.run();
+    running.lane().await;
+    let mut other = super::reception("front");
+    other.pin = Pin([7; 32]);
+    let error = running.act(move |t| t.pair(&other)).await.unwrap_err().to_string();
+    assert!(error.contains("vault unpair front"), "{error}");
+}
+
+#[tokio::test]
+async fn a_chunk_that_was_swapped_after_the_approval_is_not_served() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    let item = running.add("Letter", b"approved bytes").await;
+    running.act(move |t| t.file(super::filing(1, Subject::Item(item)), lane)).await.unwrap();
+    running.act(|t| t.prepare(ticket(1))).await.unwrap();
+    let signed = place.approve(&running.state(&place, 1).unwrap(), 1);
+    running.act(|t| t.decide(ticket(1), Input::Approved(signed))).await.unwrap();
+    let collect = |id: u8| {
+        let input = Input::Collect { collection: CollectionId([id; 16]), offset: 0 };
+        running.writer.act(move |t| t.decide(ticket(1), input))
+    };
+    let permit = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| if let Effect::Serve(permit) = effect { Some(permit) } else { None })
+    };
+    // While it is being read: the first chunk was verified, and is verified again.
+    let first = permit(collect(1).await.unwrap().1).unwrap();
+    let mut cursor = running.readers.read(|c| redeem(c, first)).unwrap().unwrap();
+    let swap = running.act(|t| {
+        t.connection.execute("UPDATE chunk SET data = CAST('another secret' AS BLOB)", [])?;
+        Ok(Done::quiet(()))
+    });
+    swap.await.unwrap();
+    assert!(matches!(running.readers.read(|c| cursor.next(c)), Err(WriteError::Altered)));
+    // And from then on nothing of it is given out.
+    let again = permit(collect(1).await.unwrap().1).unwrap();
+    assert!(matches!(running.readers.read(|c| redeem(c, again)), Err(WriteError::Altered)));
+}

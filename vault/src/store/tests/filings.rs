@@ -1,0 +1,127 @@
+//! Filing: once, again, and with other words.
+
+use super::{Heard, Place, Running, filing, noon, question, reception, ticket};
+use crate::store::{Filed, WriteError, due};
+use shared::ids::ItemId;
+use shared::limits;
+use shared::message::{Filing, Subject};
+use shared::text::Text;
+use shared::time::Time;
+use vault_core::{Input, LaneId, Rejected};
+
+async fn file(running: &Running, filing: Filing, lane: LaneId) -> Result<Filed, WriteError> {
+    running.act(move |t| t.file(filing, lane)).await
+}
+
+#[tokio::test]
+async fn the_same_filing_again_changes_nothing_and_other_words_are_refused() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    let other = running.act(|t| t.pair(&reception("second"))).await.unwrap();
+    assert_eq!(file(&running, question(1), lane).await.unwrap(), Filed::New);
+    assert!(matches!(running.heard()[..], [Heard::Shown(t), Heard::Effect("owner")] if t == ticket(1)));
+    let size = running.writer.tip().size();
+    for _ in 0..3 {
+        assert_eq!(file(&running, question(1), lane).await.unwrap(), Filed::Before);
+    }
+    let changes: [fn(&mut Filing); 3] = [
+        |f| f.subject = Subject::Item(ItemId([1; 16])),
+        |f| f.purpose = Text::new("Another purpose.").unwrap(),
+        |f| f.contact = Some(Text::new("jo@example.org").unwrap()),
+    ];
+    for change in changes {
+        let mut changed = question(1);
+        change(&mut changed);
+        assert!(matches!(file(&running, changed, lane).await, Err(WriteError::Conflict)));
+    }
+    assert!(matches!(file(&running, question(1), other).await, Err(WriteError::Conflict)));
+    assert_eq!((running.writer.tip().size(), running.heard().len()), (size, 0));
+    assert_eq!(running.state(&place, 1).unwrap().request.filing, question(1));
+}
+
+#[tokio::test]
+async fn filing_again_says_the_same_at_every_later_stage() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    for (who, input) in [(1, Input::Refused), (2, Input::Withdrawn)] {
+        file(&running, question(who), lane).await.unwrap();
+        running.act(move |t| t.decide(ticket(who), input)).await.unwrap();
+        assert_eq!(file(&running, question(who), lane).await.unwrap(), Filed::Before);
+    }
+}
+
+#[tokio::test]
+async fn a_full_lane_takes_no_more_and_harms_no_other() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    let other = running.act(|t| t.pair(&reception("second"))).await.unwrap();
+    let most = u32::try_from(limits::LANE_WAITING).unwrap();
+    for who in 0..most {
+        assert_eq!(file(&running, question(who), lane).await.unwrap(), Filed::New);
+    }
+    let full = file(&running, question(most), lane).await;
+    assert!(matches!(full, Err(WriteError::Rejected(Rejected::LaneFull))));
+    // What is there may be filed again, other lanes go on, and an end makes room.
+    assert_eq!(file(&running, question(0), lane).await.unwrap(), Filed::Before);
+    assert_eq!(file(&running, question(most + 1), other).await.unwrap(), Filed::New);
+    running.act(|t| t.decide(ticket(3), Input::Withdrawn)).await.unwrap();
+    assert_eq!(file(&running, question(most), lane).await.unwrap(), Filed::New);
+}
+
+#[tokio::test]
+async fn what_is_not_listed_comes_to_the_owner_with_the_reason() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    let item = running.add("Curriculum vitae", b"Sam Sample").await;
+    for (who, id, stage) in [(1, item, "waiting for approval"), (2, ItemId([0; 16]), "waiting for an answer")] {
+        file(&running, filing(who, Subject::Item(id)), lane).await.unwrap();
+        assert_eq!(running.act(move |t| t.prepare(ticket(who))).await.unwrap(), stage);
+        let again = running.act(move |t| t.prepare(ticket(who))).await;
+        assert!(matches!(again, Err(WriteError::Rejected(Rejected::Stage(found))) if found == stage));
+    }
+    file(&running, question(3), lane).await.unwrap();
+    assert!(matches!(running.act(|t| t.prepare(ticket(3))).await, Err(WriteError::Rejected(_))));
+    assert!(matches!(running.act(|t| t.prepare(ticket(4))).await, Err(WriteError::NoRequest)));
+    assert!(matches!(running.act(|t| t.decide(ticket(4), Input::Refused)).await, Err(WriteError::NoRequest)));
+}
+
+#[tokio::test]
+async fn time_ends_requests_on_their_second() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    for who in 0..3 {
+        file(&running, question(who), lane).await.unwrap();
+    }
+    running.act(|t| t.decide(ticket(2), Input::Refused)).await.unwrap();
+    let end = noon().plus(limits::ASKING_LIFE);
+    let found = |now: Time| running.readers.read(|c| due(c, now)).unwrap();
+    assert_eq!(found(Time::from_unix(end.unix() - 1)), []);
+    assert_eq!(found(end).len(), 2);
+    running.stop();
+    let running = place.run_at(super::next_month);
+    for who in 0..2 {
+        assert_eq!(running.act(move |t| t.decide(ticket(who), Input::Tick)).await.unwrap(), "lapsed");
+    }
+    assert_eq!(running.readers.read(|c| due(c, super::next_month())).unwrap(), []);
+}
+
+#[tokio::test]
+async fn pairing_again_changes_nothing_and_unpairing_keeps_requests() {
+    let place = Place::new();
+    let running = place.run();
+    let lane = running.lane().await;
+    let size = running.writer.tip().size();
+    assert_eq!((running.lane().await, running.writer.tip().size()), (lane, size));
+    file(&running, question(1), lane).await.unwrap();
+    assert_eq!(running.act(|t| t.unpair("front")).await.unwrap(), lane);
+    assert!(running.readers.read(crate::store::lanes).unwrap().is_empty());
+    assert!(matches!(running.act(|t| t.unpair("front")).await, Err(WriteError::Invalid(_))));
+    assert_eq!(running.state(&place, 1).unwrap().request.lane, lane);
+    assert_eq!(running.lane().await, lane);
+    assert_eq!(running.readers.read(crate::store::lanes).unwrap()[0].line, reception("front"));
+}
