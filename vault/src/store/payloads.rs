@@ -46,7 +46,7 @@ impl Upload {
 
     /// Appends at most [`limits::CHUNK`] bytes; every chunk but the last must be full.
     pub(crate) async fn chunk(&mut self, data: Vec<u8>) -> Result<(), UploadError> {
-        if self.bytes % limits::CHUNK as u64 != 0 {
+        if !self.bytes.is_multiple_of(limits::CHUNK as u64) {
             return Err(UploadError::Chunk);
         }
         self.bytes += data.len() as u64;

@@ -119,8 +119,10 @@ impl Transaction<'_> {
     }
 
     fn update(&self, state: &State) -> Result<(), WriteError> {
-        let query = "UPDATE request SET undecided = ?2, waits_until = ?3, ends_at = ?4, record = ?5 WHERE ticket = ?1";
+        let query = "UPDATE request SET undecided = ?3, waits_until = ?4, ends_at = ?5, record = ?6 \
+                     WHERE id = ?1 AND ticket = ?2";
         let changed = self.connection.prepare_cached(query)?.execute(params![
+            state.request.id().0,
             state.ticket().0,
             state.stage.is_undecided(),
             state.waits_until().map(|t| row(t.unix())),
@@ -166,8 +168,8 @@ fn state(
     ground: &super::transaction::Ground,
 ) -> Result<Option<State>, WriteError> {
     let found = connection
-        .prepare_cached("SELECT record FROM request WHERE ticket = ?1")?
-        .query_row([ticket.0], text)
+        .prepare_cached("SELECT record FROM request WHERE id = ?1 AND ticket = ?2")?
+        .query_row(params![ticket.request().0, ticket.0], text)
         .optional()?;
     found.map(|json| restore(&json, &ground.vault, &ground.signers)).transpose()
 }
@@ -202,7 +204,7 @@ pub(crate) fn list(
     signers: &Signers,
 ) -> Result<Vec<State>, WriteError> {
     let mut rows =
-        connection.prepare_cached("SELECT record FROM request WHERE undecided = 1 OR ?1 ORDER BY filed_at, rowid")?;
+        connection.prepare_cached("SELECT record FROM request WHERE undecided = 1 OR ?1 ORDER BY filed_at, id")?;
     let rows = rows.query_map([all], text)?;
     rows.map(|json| restore(&json?, vault, signers)).collect()
 }

@@ -31,16 +31,17 @@ CREATE TABLE item (
   added_at INTEGER NOT NULL
 ) STRICT;
 
+-- The id is the first half of the ticket's hash, which a reception chooses: every look-up compares the whole.
 CREATE TABLE request (
   id BLOB PRIMARY KEY,
-  ticket BLOB NOT NULL UNIQUE,
+  ticket BLOB NOT NULL,
   lane INTEGER NOT NULL REFERENCES lane (id),
   undecided INTEGER NOT NULL,
   waits_until INTEGER,
   ends_at INTEGER,
   filed_at INTEGER NOT NULL,
   record TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX request_waiting ON request (lane, waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX request_filed ON request (lane, filed_at);
 CREATE INDEX request_by_end ON request (ends_at) WHERE ends_at IS NOT NULL;

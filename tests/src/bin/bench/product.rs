@@ -115,18 +115,14 @@ async fn hello(link: &Link) -> Result<(), Fault> {
         version: "bench".into(),
         clock: Time::from_unix(0),
     };
-    match link.call(&Call::Hello(hello)).await?.0 {
-        Reply::Welcome(_) => Ok(()),
-        _ => Err("no welcome".into()),
-    }
+    let (reply, _) = link.call(&Call::Hello(hello)).await?;
+    if matches!(reply, Reply::Welcome(_)) { Ok(()) } else { Err("no welcome".into()) }
 }
 
 /// One `status` of a request that waits.
 pub(crate) async fn status(link: &Link, ticket: &Ticket) -> Result<(), Fault> {
-    match link.call(&Call::Status { ticket: ticket.clone() }).await?.0 {
-        Reply::View(View::Waiting) => Ok(()),
-        _ => Err("the request does not wait".into()),
-    }
+    let (reply, _) = link.call(&Call::Status { ticket: ticket.clone() }).await?;
+    if matches!(reply, Reply::View(View::Waiting)) { Ok(()) } else { Err("the request does not wait".into()) }
 }
 
 /// Files one question, durably.
@@ -141,10 +137,8 @@ pub(crate) async fn file(link: &Link) -> Result<Ticket, Fault> {
         contact: None,
         recipient: Recipient::Ticket,
     };
-    match link.call(&Call::File(filing)).await?.0 {
-        Reply::Filed => Ok(ticket),
-        _ => Err("the request was not filed".into()),
-    }
+    let (reply, _) = link.call(&Call::File(filing)).await?;
+    if matches!(reply, Reply::Filed) { Ok(ticket) } else { Err("the request was not filed".into()) }
 }
 
 /// The most that one lane takes undecided.
