@@ -196,15 +196,25 @@ impl Broker {
 
     async fn call(&self, call: &Call) -> Result<(Reply, Body), BrokerError> {
         node::danger::point("call:before");
-        let answer = self.link()?.call(call).await;
+        let link = self.link()?;
+        let answer = link.call(call).await;
         node::danger::point("call:after");
         match answer {
             Ok((Reply::Refused(refused), _)) => Err(refused.into()),
             Ok(answer) => Ok(answer),
             Err(error) => {
                 note(&error);
+                self.give_up(&link, &error);
                 Err(BrokerError::Away)
             }
+        }
+    }
+
+    /// A vault that does not answer is not there: whoever asks next is told so at once, and a living vault dials again.
+    fn give_up(&self, link: &Link, error: &CallError) {
+        if matches!(error, CallError::Stalled(_)) {
+            link.close(Goodbye::Done);
+            self.hint(Hint::Link);
         }
     }
 

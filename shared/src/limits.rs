@@ -45,7 +45,9 @@ pub const LANE_DAY: usize = 2000;
 /// Calls in progress on one link.
 pub const CALLS: u32 = 2048;
 /// A peer that makes no progress for this long is given up.
-pub const STALL: u64 = 10;
+pub const STALL: u64 = 5;
+/// A visitor who takes nothing of a payload for this long is given up; the same collection can be resumed.
+pub const PAUSE: u64 = 60;
 /// A quiet link is kept alive this often, below the 30 s that home routers keep a UDP mapping; a restarted reception is found
 /// out within this.
 pub const KEEP_ALIVE: u64 = 4;

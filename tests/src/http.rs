@@ -55,7 +55,7 @@ impl Visitor {
     /// As [`Visitor::new`], at this address of a page, such as a tap's.
     pub fn at(base: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
+        let client = Client::builder().redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0).build().unwrap();
         Self { runtime, client, base: base.to_owned(), jar: BTreeMap::new() }
     }
 

@@ -72,6 +72,7 @@ fn withdrawn_and_unknown_requests_look_the_same() {
     browser.picture("waiting-code");
     let (request, address) = (browser.address(), browser.text_of(".eyebrow code"));
     browser.click_text("Withdraw this request");
+    browser.click_text("Yes, withdraw it");
     let withdrawn = browser.wait_for("There is nothing to collect here");
     browser.picture("closed");
     assert_eq!(browser.address(), request);

@@ -233,10 +233,10 @@ impl PayloadWriter {
     /// Sends bytes, as fast as the reader takes them.
     ///
     /// # Errors
-    /// [`CallError::Stalled`] when the reader takes nothing for the stall limit, [`CallError::Unwanted`] when it has gone,
+    /// [`CallError::Stalled`] when the reader takes nothing for the limit of a pause, [`CallError::Unwanted`] when it has gone,
     /// [`CallError::Link`].
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), CallError> {
-        self.0.write(bytes).await
+        self.0.write_patiently(bytes).await
     }
 
     /// Ends the payload: it is complete.

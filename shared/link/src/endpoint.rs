@@ -31,6 +31,8 @@ const BACKLOG: usize = 16;
 pub struct Timing {
     /// A peer that makes no progress in a call for this long is given up.
     pub stall: Duration,
+    /// The longest that the reader of a payload may take nothing of it.
+    pub pause: Duration,
     /// A handshake must be through in this time.
     pub handshake: Duration,
     /// A silent link is dead after this.
@@ -43,6 +45,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             stall: Duration::from_secs(limits::STALL),
+            pause: Duration::from_secs(limits::PAUSE),
             handshake: Duration::from_secs(limits::STALL),
             idle: Duration::from_secs(limits::IDLE),
             keep_alive: Duration::from_secs(limits::KEEP_ALIVE),

@@ -118,6 +118,12 @@ impl Outbox {
         Self { link, stream, whole: Whole::NotYet }
     }
 
+    /// Writes all of `bytes` of a payload, giving up when the reader takes none of it for the limit of a pause.
+    pub(crate) async fn write_patiently(&mut self, bytes: Bytes) -> Result<(), CallError> {
+        let pause = self.link.timing().pause;
+        self.write_within(bytes, Some(pause)).await
+    }
+
     /// Writes all of `bytes`, giving up when the peer takes none of it for the stall limit.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), CallError> {
         let stall = self.link.timing().stall;

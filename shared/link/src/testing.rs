@@ -21,7 +21,7 @@ pub(crate) fn identity() -> Identity {
 
 /// As the default, but a stalled peer is given up early.
 pub(crate) fn impatient() -> Timing {
-    Timing { stall: Duration::from_millis(300), ..Timing::default() }
+    Timing { stall: Duration::from_millis(300), pause: Duration::from_millis(300), ..Timing::default() }
 }
 
 /// A listener that knows one peer.

@@ -1,6 +1,6 @@
 //! The release core: who may have which bytes, decided without clock, randomness, disk or network.
 //!
-//! [`decide`] takes a request's [`State`] and one [`Input`] and answers with a [`Step`]: the next state, the log entry, and
+//! [`decide()`] takes a request's [`State`] and one [`Input`] and answers with a [`Step`]: the next state, the log entry, and
 //! effects sealed in [`AfterCommit`], which only a committed transaction opens. A [`Permit`] is the only thing that the
 //! payload store takes in exchange for released bytes, and it is made here alone, out of a verified approval.
 

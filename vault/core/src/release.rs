@@ -60,7 +60,7 @@ impl Release {
     }
 
     /// Counts `collection` unless it is known, and permits it. The count is durable before the permit can be used, because
-    /// both leave [`crate::decide`] in one step.
+    /// both leave [`crate::decide()`] in one step.
     pub(crate) fn collect(
         mut self,
         collection: CollectionId,
