@@ -45,13 +45,18 @@ function say(place, text) {
   place.append(line);
 }
 
+/** Shows the answer; false when the question has to be sent again or otherwise. */
 async function answer(place, body) {
   const response = await fetch("/chat", { method: "POST", body, headers: { Accept: "text/event-stream" } });
   if (response.status === 429) {
     const seconds = Number(response.headers.get("Retry-After")) || 5;
-    return say(place, `That was a little too often. Please ask again in ${seconds} seconds.`);
+    say(place, `That was a little too often. Please ask again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`);
+    return false;
   }
-  if (response.status === 413) return say(place, "That is longer than I can take in. Please shorten it.");
+  if (response.status === 413) {
+    say(place, "That is longer than I can take in. Please shorten it.");
+    return false;
+  }
   if (!response.ok) throw new Error(String(response.status));
   let whole = false;
   for await (const { name, data } of events(response.body)) {
@@ -60,6 +65,7 @@ async function answer(place, body) {
     else place.insertAdjacentHTML("beforeend", data);
   }
   if (!whole) throw new Error("cut short");
+  return true;
 }
 
 form.addEventListener("submit", async (event) => {
@@ -70,8 +76,7 @@ form.addEventListener("submit", async (event) => {
   const place = exchange(question);
   button.setAttribute("aria-disabled", "true");
   try {
-    await answer(place, body);
-    field.value = "";
+    if (await answer(place, body)) field.value = "";
   } catch {
     say(place, "I could not be reached just now. Please try again.");
   } finally {

@@ -1,4 +1,4 @@
-// Turns the page over as soon as the owner has decided, and copies the return code.
+// Renews the page as soon as the owner has decided, and copies the return code.
 
 const standing = document.getElementById("standing");
 const { request, state } = standing.dataset;

@@ -8,13 +8,16 @@ use link::{Body, CallError, Goodbye, Link};
 use shared::ids::{CollectionId, Ticket, TicketHash};
 use shared::limits;
 use shared::message::{Call, Delivery, Filing, Refused, Reply, View};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// Hints that a slow listener may fall behind; one that falls further asks again once.
 const HINTS: usize = 1024;
 /// Seconds after which a visitor may try again when every place for a payload is taken.
 const BUSY_SECONDS: u32 = 10;
+/// Deliveries of one ticket at once, so that no visitor takes every place.
+const SHARES: u32 = 3;
 
 /// What may have changed. Never state: whoever gets one asks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,35 @@ pub(crate) enum Collected {
 pub(crate) struct Payload {
     body: Body,
     _place: OwnedSemaphorePermit,
+    _share: Share,
+}
+
+/// One of the deliveries that a ticket may have at once; given back when it is dropped.
+struct Share(Arc<Inner>, TicketHash);
+
+impl Share {
+    /// `None` when the ticket has [`SHARES`] already.
+    fn take(inner: &Arc<Inner>, ticket: TicketHash) -> Option<Self> {
+        let mut taken = inner.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(ticket).or_insert(0);
+        if *count >= SHARES {
+            return None;
+        }
+        *count += 1;
+        Some(Self(inner.clone(), ticket))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.1);
+            }
+        }
+    }
 }
 
 impl Payload {
@@ -71,6 +103,7 @@ struct Inner {
     hints: broadcast::Sender<Hint>,
     pull: Notify,
     deliveries: Arc<Semaphore>,
+    shares: Mutex<HashMap<TicketHash, u32>>,
 }
 
 /// The link that counts, and how many there were: so that an old one's end is not taken for its successor's.
@@ -84,7 +117,13 @@ impl Default for Broker {
     fn default() -> Self {
         let hints = broadcast::Sender::new(HINTS);
         let deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
-        Self(Arc::new(Inner { current: RwLock::default(), hints, pull: Notify::new(), deliveries }))
+        Self(Arc::new(Inner {
+            current: RwLock::default(),
+            hints,
+            pull: Notify::new(),
+            deliveries,
+            shares: Mutex::default(),
+        }))
     }
 }
 
@@ -133,11 +172,13 @@ impl Broker {
         collection: CollectionId,
         offset: u64,
     ) -> Result<Collected, BrokerError> {
+        let busy = Refused::Busy { retry_after: BUSY_SECONDS };
+        let _share = Share::take(&self.0, ticket.hash()).ok_or(busy)?;
         let place = self.0.deliveries.clone().try_acquire_owned();
-        let _place = place.map_err(|_| Refused::Busy { retry_after: BUSY_SECONDS })?;
+        let _place = place.map_err(|_| busy)?;
         let (reply, body) = self.call(&Call::Collect { ticket: ticket.clone(), collection, offset }).await?;
         if let Reply::Delivery(delivery) = reply {
-            return Ok(Collected::Delivery(delivery, Payload { body, _place }));
+            return Ok(Collected::Delivery(delivery, Payload { body, _place, _share }));
         }
         let Reply::View(view) = reply else { return Err(self.breach()) };
         Ok(Collected::View(view))

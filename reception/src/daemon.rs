@@ -142,6 +142,7 @@ impl Addresses {
 pub(crate) fn serve(home: &Home, variable: impl Fn(&str) -> Option<OsString>) -> Result<(), ServeError> {
     let config = Config::read(home)?;
     node::log::start(config.log_level);
+    node::descriptors::raise();
     let keys = Keys::load(home, &config.name, variable)?;
     let runtime = runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let ended = runtime.block_on(run(home, config, keys));

@@ -36,7 +36,7 @@ impl HomeError {
 /// How the process ends for a file's sake.
 pub(crate) fn file_exit(error: &FileError) -> u8 {
     match error {
-        FileError::SecretMode { .. } | FileError::FolderMode { .. } => node::exit::REFUSED,
+        FileError::SecretMode { .. } | FileError::FileMode { .. } | FileError::FolderMode { .. } => node::exit::REFUSED,
         FileError::TooLarge(_) | FileError::NotText(_) => node::exit::INTEGRITY,
         FileError::Io { .. } => node::exit::FAILURE,
     }

@@ -19,7 +19,7 @@ use shared::tlog::Origin;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 /// The file that names the version in force.
@@ -35,6 +35,8 @@ pub(crate) struct Published {
     pub(crate) sha256: Digest,
     /// When the owner prepared it, by the vault's clock.
     pub(crate) published_at: Time,
+    /// Each document as HTML, rendered when it is first asked for.
+    pub(crate) pages: Vec<OnceLock<String>>,
 }
 
 /// Why a publication is not what the owner signed.
@@ -276,7 +278,8 @@ fn verify(peer: &Peer, statement: &str, signature: &str, bundle: &[u8]) -> Resul
 
 fn publish(signed: &Publication, bundle: Bundle) -> Result<Published, ShelfError> {
     let shelf = Shelf::build(&bundle)?;
-    Ok(Published { bundle, shelf, sha256: signed.bundle, published_at: signed.prepared_at })
+    let pages = bundle.documents.iter().map(|_| OnceLock::new()).collect();
+    Ok(Published { bundle, shelf, pages, sha256: signed.bundle, published_at: signed.prepared_at })
 }
 
 fn read_text(path: &Path, limit: usize, part: &'static str) -> Result<String, Damage> {

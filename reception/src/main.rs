@@ -35,7 +35,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err((exit, error)) => {
             // If standard error is gone too, the exit code still tells.
-            let _ = writeln!(io::stderr(), "reception: {error}");
+            let text = format!("reception: {error}");
+            let lines: Vec<String> = text.lines().map(shared::visible::line).collect();
+            let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
             ExitCode::from(exit)
         }
     }

@@ -28,6 +28,8 @@ pub const STATEMENT: usize = 16 * 1024;
 pub const SIGNATURE: usize = 4096;
 /// A publication's whole bundle.
 pub const PUBLICATION: usize = 8 * 1024 * 1024;
+/// One published document: a browser and the receptionist must take it at once.
+pub const DOCUMENT: usize = 256 * 1024;
 /// Documents in a publication, and entries in its catalogue.
 pub const PUBLICATION_ENTRIES: usize = 2000;
 /// How long a request waits for the owner before it lapses: 14 days.
@@ -38,10 +40,8 @@ pub const RELEASE_LIFE: u64 = 7 * 86_400;
 pub const RELEASE_LIFE_MAX: u64 = 90 * 86_400;
 /// The most collections that one approval may allow.
 pub const COLLECTIONS: u32 = 20;
-/// Requests of one lane that wait for the owner, or must look so.
-pub const LANE_WAITING: usize = 500;
-/// Requests that one lane may file within a day, whatever becomes of them.
-pub const LANE_DAY: usize = 2000;
+/// Requests that one lane may file within a day, whatever becomes of them; with [`ASKING_LIFE`] this bounds what waits.
+pub const LANE_DAY: usize = 500;
 /// Calls in progress on one link.
 pub const CALLS: u32 = 2048;
 /// A peer that makes no progress for this long is given up.

@@ -52,6 +52,9 @@ pub enum BadBundle {
     /// Over [`limits::PUBLICATION_ENTRIES`].
     #[error("the publication has {0} documents and titles and the limit is {limit} of each", limit = limits::PUBLICATION_ENTRIES)]
     TooMany(usize),
+    /// A document over [`limits::DOCUMENT`].
+    #[error("a document has {0} bytes and the limit is {limit}; split it", limit = limits::DOCUMENT)]
+    DocumentTooLarge(usize),
     /// Not this format.
     #[error("the publication is not in a form that this version reads; update this node")]
     Malformed,
@@ -83,6 +86,12 @@ impl Bundle {
 
     fn check_counts(&self) -> Result<(), BadBundle> {
         let most = self.documents.len().max(self.catalogue.len());
-        if most > limits::PUBLICATION_ENTRIES { Err(BadBundle::TooMany(most)) } else { Ok(()) }
+        if most > limits::PUBLICATION_ENTRIES {
+            return Err(BadBundle::TooMany(most));
+        }
+        match self.documents.iter().map(|d| d.markdown.len()).find(|length| *length > limits::DOCUMENT) {
+            Some(length) => Err(BadBundle::DocumentTooLarge(length)),
+            None => Ok(()),
+        }
     }
 }

@@ -161,6 +161,9 @@ pub(crate) enum Requests {
     Refuse {
         /// The request's id, or its first digits
         id: String,
+        /// Do not show the request and ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Write an answer in your editor ($VISUAL or $EDITOR), then read and sign it
     Answer {

@@ -1,8 +1,9 @@
 //! The daemon's parts, put together: keys and store opened and checked, then the writer, the lanes and the desk.
 
 use crate::config::Config;
+use crate::evidence::Notary;
 use crate::paths::Paths;
-use crate::store::{self, Hooks, OpenError, Readers, StoreKey, Tip, WriteError, Writer};
+use crate::store::{self, Hooks, OpenError, Readers, StoreKey, Tip, Verified, WriteError, Writer};
 use crate::table::Table;
 use link::Identity;
 use node::files::{self, FileError};
@@ -14,18 +15,20 @@ use shared::time::Time;
 use shared::tlog::{Origin, VerifierKey};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{broadcast, mpsc, watch};
-use vault_core::{Effect, Published};
+use vault_core::{Effect, LaneId, Published};
 
 /// Everything that answering calls needs. Holds public keys, and the handle through which all writing goes.
 pub(crate) struct Vault {
     pub(crate) config: Config,
     pub(crate) signers: Arc<Signers>,
     pub(crate) log_key: VerifierKey,
+    pub(crate) notary: Notary,
     pub(crate) line: VaultLine,
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) table: Arc<Table>,
     pub(crate) news: News,
+    pub(crate) verified: Verified,
     published: RwLock<Option<Arc<Published>>>,
 }
 
@@ -33,7 +36,7 @@ pub(crate) struct Vault {
 #[derive(Clone)]
 pub(crate) struct News {
     /// Requests whose view may have changed.
-    pub(crate) visitors: broadcast::Sender<TicketHash>,
+    pub(crate) visitors: broadcast::Sender<(LaneId, TicketHash)>,
     /// Counts up when something may wait for the owner.
     pub(crate) owner: watch::Sender<u64>,
     /// The newest publication's version.
@@ -148,11 +151,19 @@ pub(crate) fn start(paths: &Paths, config: Config) -> Result<Started, StartError
     let line = line(&config, &identity, &log_key, sealing, &signers);
     let verifier = VerifierKey::of(config.origin.clone(), &log_key);
     let ground = store::Ground { vault: config.origin.clone(), signers: signers.clone() };
+    let notary_key = log_key.clone();
     let hooks = hooks(table.clone(), news.clone(), prepare);
     let writer = Writer::start(connection, ground, tip, log_key, hooks).map_err(|e| StartError::Io(e.to_string()))?;
     let readers = Readers::new(&paths.store(), key);
-    let published = RwLock::new(published.map(Arc::new));
-    let vault = Vault { config, signers, log_key: verifier, line, writer, readers, table, news, published };
+    let notary = Notary {
+        readers: readers.clone(),
+        origin: config.origin.clone(),
+        signers: signers.clone(),
+        log_key: notary_key,
+    };
+    let (verified, published) = (Verified::default(), RwLock::new(published.map(Arc::new)));
+    let vault =
+        Vault { config, signers, log_key: verifier, notary, line, writer, readers, table, news, verified, published };
     Ok(Started { vault: Arc::new(vault), identity, to_prepare, _lock: lock })
 }
 
@@ -164,8 +175,12 @@ impl Vault {
     /// Serves `published` from now on.
     pub(crate) fn announce(&self, published: Published) {
         let version = published.version();
-        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(published));
-        self.news.published.send_replace(version);
+        let mut current = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        // Two publications may be announced in another order than they were stored.
+        if current.as_ref().is_none_or(|held| held.version() < version) {
+            *current = Some(Arc::new(published));
+            self.news.published.send_replace(version);
+        }
     }
 }
 
@@ -195,8 +210,8 @@ fn hooks(table: Arc<Table>, news: News, prepare: mpsc::UnboundedSender<TicketHas
                 let _ = prepare.send(ticket);
             }
             Effect::TellOwner => news.owner.send_modify(|n| *n += 1),
-            Effect::TellVisitor(ticket) => {
-                let _ = news.visitors.send(ticket);
+            Effect::TellVisitor(lane, ticket) => {
+                let _ = news.visitors.send((lane, ticket));
             }
             Effect::Serve(permit) => drop(permit),
         }),
@@ -214,7 +229,7 @@ fn lock(paths: &Paths) -> Result<std::fs::File, StartError> {
 
 fn read_signers(paths: &Paths) -> Result<Signers, StartError> {
     let path = paths.signers();
-    let text = files::read_text(&path)?.ok_or_else(|| StartError::NoSigners(path.clone()))?;
+    let text = files::read_guarded(&path)?.ok_or_else(|| StartError::NoSigners(path.clone()))?;
     Signers::parse(&text).map_err(|e| StartError::Signers { path, reason: e.to_string() })
 }
 

@@ -5,12 +5,13 @@ use crate::daemon::{News, Vault};
 use crate::service::Service;
 use crate::store::{self, Lane};
 use link::{Dialler, EventSender, Goodbye, Identity, Link};
+use shared::limits;
 use shared::message::Event;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use vault_core::LaneId;
 
@@ -20,6 +21,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// The longest farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
 const STOPPING: &str = "the vault is stopping";
+const REPLACED: &str = "took its place";
 
 /// How each lane's link stands, in words for the owner.
 #[derive(Clone, Default)]
@@ -35,7 +37,7 @@ pub(crate) struct Standing {
 impl Links {
     pub(crate) fn get(&self, lane: LaneId) -> Standing {
         let links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        links.get(&lane).cloned().unwrap_or(Standing { up: false, words: "not dialled yet".into() })
+        links.get(&lane).cloned().unwrap_or(Standing { up: false, words: "dialling; no answer yet".into() })
     }
 
     /// Notes how a link stands; whether that is new.
@@ -56,7 +58,8 @@ impl LinkThread {
     pub(crate) fn start(vault: Arc<Vault>, identity: Identity, links: Links) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopping) = watch::channel(false);
-        let all = Lanes { vault, identity, links, stopping };
+        let deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
+        let all = Lanes { vault, identity, links, stopping, deliveries };
         let thread = std::thread::Builder::new().name("link".into()).spawn(move || runtime.block_on(all.keep()))?;
         Ok(Self { stop, thread })
     }
@@ -76,6 +79,7 @@ struct Lanes {
     identity: Identity,
     links: Links,
     stopping: watch::Receiver<bool>,
+    deliveries: Arc<Semaphore>,
 }
 
 type Running = HashMap<LaneId, (Lane, JoinHandle<()>)>;
@@ -120,6 +124,8 @@ impl Lanes {
 
     /// Dials, serves until the link ends, and dials again, after a pause with full jitter that a served link resets.
     async fn keep_one(mut self, lane: Lane) {
+        // One bound a lane, over all its links.
+        self.deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
         let dialler = Dialler::new(&self.identity);
         let name = lane.line.name.as_str();
         let mut pause = PAUSE.0;
@@ -132,7 +138,8 @@ impl Lanes {
                 Ok(link) => self.serve(&lane, link).await,
                 Err(error) => error.to_string(),
             };
-            if self.links.get(lane.id).up {
+            // Two copies of one vault would throw each other out for ever.
+            if self.links.get(lane.id).up && !ended.contains(REPLACED) {
                 pause = PAUSE.0;
             }
             if self.links.set(lane.id, false, ended.clone()) {
@@ -151,10 +158,11 @@ impl Lanes {
         let guard = CloseOnDrop(link.clone());
         let events = EventSender::new(&link);
         let greeted = Greeted::new(&self.links, lane, &link);
-        let service = Service { vault: self.vault.clone(), lane: lane.id, greeted };
+        let deliveries = self.deliveries.clone();
+        let service = Service { vault: self.vault.clone(), lane: lane.id, greeted, deliveries };
         let ended = tokio::select! {
             ended = link::serve(&link, service) => ended.to_string(),
-            () = hint(&self.vault.news, &events) => STOPPING.into(),
+            () = hint(lane.id, &self.vault.news, &events) => STOPPING.into(),
             () = stopped(&mut self.stopping) => {
                 link.close(Goodbye::Stopping);
                 link.drained().await;
@@ -204,12 +212,14 @@ impl Drop for CloseOnDrop {
 }
 
 /// Sends hints until nobody is left who could have any.
-async fn hint(news: &News, events: &EventSender) {
+async fn hint(lane: LaneId, news: &News, events: &EventSender) {
     let (mut visitors, mut published) = (news.visitors.subscribe(), news.published.subscribe());
     loop {
         tokio::select! {
             changed = visitors.recv() => match changed {
-                Ok(ticket) => events.send(Event::Changed(ticket)),
+                Ok((through, ticket)) if through == lane => events.send(Event::Changed(ticket)),
+                // Another lane's business.
+                Ok(_) => {}
                 // Hints that were missed are asked for at the visitor's next look.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,

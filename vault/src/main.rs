@@ -29,7 +29,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::from(node::exit::OK),
         Err(error) => {
             // Standard error may be gone; the exit code still tells.
-            drop(command::tell(&format!("vault: {error}")));
+            let text = format!("vault: {error}");
+            let lines: Vec<String> = text.lines().map(shared::visible::line).collect();
+            drop(command::tell(&lines.join("\n")));
             ExitCode::from(error.code())
         }
     }

@@ -11,10 +11,13 @@ use shared::limits;
 use shared::message::{Call, Delivery, Filing, Hello, PublicationHead, Refused, Reply, View, Welcome};
 use shared::text::Text;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use vault_core::{Effect, Input, LaneId, Permit, Rejected, Stage};
 
 /// Seconds after which a full lane may be tried again.
 const LANE_FULL_RETRY: u32 = 3600;
+/// Seconds after which a delivery may be tried again when all places are taken.
+const DELIVERY_RETRY: u32 = 10;
 
 /// Answers for one lane.
 #[derive(Clone)]
@@ -22,6 +25,8 @@ pub(crate) struct Service {
     pub(crate) vault: Arc<Vault>,
     pub(crate) lane: LaneId,
     pub(crate) greeted: Greeted,
+    /// Payloads on their way at once: the reception keeps this bound too, but it is not believed.
+    pub(crate) deliveries: Arc<Semaphore>,
 }
 
 impl Handler for Service {
@@ -69,8 +74,12 @@ impl Service {
         self.vault.table.view(ticket.hash(), now())
     }
 
-    /// Answers with the view in any case: whether there was something to withdraw is not told.
+    /// Answers with the view in any case: whether there was something to withdraw is not told, and what is closed or was never
+    /// there takes one path.
     async fn withdraw(&self, ticket: &Ticket, out: ReplyWriter) -> Result<(), CallError> {
+        if self.view(ticket) == View::Closed {
+            return padded(out, &View::Closed).await;
+        }
         let hash = ticket.hash();
         match self.vault.writer.act(move |t| t.decide(hash, Input::Withdrawn)).await {
             Ok(_) | Err(WriteError::NoRequest | WriteError::Rejected(_)) => padded(out, &self.view(ticket)).await,
@@ -90,6 +99,9 @@ impl Service {
         if !matches!(view, View::Ready(_)) {
             return padded(out, &view).await;
         }
+        let Ok(_place) = self.deliveries.clone().try_acquire_owned() else {
+            return out.reply(&Reply::Refused(Refused::Busy { retry_after: DELIVERY_RETRY })).await;
+        };
         let hash = ticket.hash();
         match self.vault.writer.act(move |t| t.decide(hash, Input::Collect { collection, offset })).await {
             Ok((_, effects)) => match effects.into_iter().find_map(permit) {
@@ -176,8 +188,8 @@ impl Vault {
     ) -> Result<(shared::receipt::Receipt, store::Cursor), WriteError> {
         let state = self.readers.read(|c| store::find(c, request, &self.config.origin, &self.signers))?;
         let Some(Stage::Released(release)) = state.map(|s| s.stage) else { return Err(WriteError::NoRequest) };
-        let receipt = evidence::receipt(&self.readers, &self.writer.tip(), &release, &self.signers, &self.log_key)?;
-        let cursor = self.readers.read(|c| store::redeem(c, permit))?;
+        let receipt = evidence::receipt(&self.notary, &release)?;
+        let cursor = self.readers.read(|c| store::redeem(c, permit, &self.verified))?;
         let missing = || WriteError::Invalid("the released payload is not in the store".into());
         Ok((receipt, cursor.ok_or_else(missing)?))
     }
@@ -193,7 +205,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 fn permit(effect: Effect) -> Option<Permit> {
     match effect {
         Effect::Serve(permit) => Some(permit),
-        Effect::Prepare(_) | Effect::TellOwner | Effect::TellVisitor(_) => None,
+        Effect::Prepare(_) | Effect::TellOwner | Effect::TellVisitor(..) => None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! From a question to quotes, or to the plain admission that nothing was published.
 
 use super::Shelf;
+use super::asked::{Asked, Group};
 use super::index::Hit;
 use super::passages::Passage;
+use super::sections;
 use shared::publication::Entry;
 use std::cmp::Reverse;
 
@@ -11,7 +13,7 @@ const QUOTES: usize = 2;
 /// Titles from the catalogue named in one answer.
 const ITEMS: usize = 3;
 /// Passages looked at for one question.
-const CANDIDATES: usize = 12;
+const CANDIDATES: usize = 32;
 /// A second quote must score at least this part of the first.
 const SECOND: f32 = 0.7;
 /// A passage with only one of the question's words must carry this part of what the question says.
@@ -20,8 +22,10 @@ const ENOUGH: f32 = 0.5;
 /// What the agent says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
-    /// The visitor's words name no subject.
+    /// The visitor greets, and names no subject.
     Greeting,
+    /// The visitor's words name no subject.
+    Unclear,
     /// The closest that was published: one or two quotes, never none.
     Quotes {
         /// Best first.
@@ -66,45 +70,66 @@ impl From<&Passage> for Quote {
 }
 
 pub(super) fn answer(shelf: &Shelf, question: &str) -> Answer {
-    let asked = shelf.words.of_question(question);
-    if asked.is_empty() {
-        return Answer::Greeting;
+    let asked = Asked::new(&shelf.words, question);
+    if asked.groups.is_empty() {
+        return if asked.greets { Answer::Greeting } else { Answer::Unclear };
     }
-    let items = matching_items(shelf, &asked);
+    let items = matching_items(shelf, &shelf.words.of_question(question));
+    if let Some(section) = sections::named(&shelf.sections, &asked) {
+        let quotes = section.passages.iter().take(QUOTES).map(|p| Quote::from(&shelf.passages[*p]));
+        return Answer::Quotes { quotes: quotes.collect(), items };
+    }
     // A search in memory fails only if the index is damaged; then there is nothing to quote.
     let candidates = candidates(shelf, &asked).unwrap_or_default();
     let Some(best) = candidates.first() else { return Answer::Unknown { nearest: None, items } };
     if best.words < 2 && best.covered < ENOUGH {
         return Answer::Unknown { nearest: Some(Quote::from(&shelf.passages[best.hit.passage])), items };
     }
-    let worth = |c: &&Candidate| c.words == best.words && c.hit.score >= SECOND * best.hit.score;
+    let as_good = |c: &&Candidate| (c.words, c.hinted, c.tells) == (best.words, best.hinted, best.tells);
+    let worth = |c: &&Candidate| as_good(c) && c.hit.score >= SECOND * best.hit.score;
     let quotes = candidates.iter().filter(worth).take(QUOTES).map(|c| Quote::from(&shelf.passages[c.hit.passage]));
     Answer::Quotes { quotes: quotes.collect(), items }
 }
 
 struct Candidate {
     hit: Hit,
-    /// How many of the question's words it has.
+    /// How many of the things asked for it has.
     words: usize,
-    /// The part of the question's weight that these words carry, a word weighing more the rarer it is.
+    /// The part of the question's weight that these carry, a word weighing more the rarer it is.
     covered: f32,
+    /// It has what the question's form points to.
+    hinted: bool,
+    /// It tells the everyday thing that is asked for itself.
+    tells: bool,
 }
 
 /// Passages with any of the words: those with the most of what was asked first, then by rank.
-fn candidates(shelf: &Shelf, asked: &[String]) -> tantivy::Result<Vec<Candidate>> {
-    let weights: Vec<f32> = asked.iter().map(|w| shelf.index.rarity(w)).collect::<Result<_, _>>()?;
+fn candidates(shelf: &Shelf, asked: &Asked) -> tantivy::Result<Vec<Candidate>> {
+    let weights: Vec<f32> = asked.groups.iter().map(|group| rarity(shelf, group)).collect::<Result<_, _>>()?;
     let whole: f32 = weights.iter().sum();
     let mut found = Vec::new();
-    for hit in shelf.index.search(asked, CANDIDATES)? {
+    for hit in shelf.index.search(&asked.terms(), CANDIDATES)? {
         let passage = &shelf.passages[hit.passage];
         let heading = passage.heading.as_deref().unwrap_or_default();
         let having = shelf.words.distinct(&format!("{}\n{heading}\n{}", passage.title, passage.markdown));
-        let has = |word: &String| having.contains(word);
-        let covered = asked.iter().zip(&weights).filter(|(word, _)| has(word)).map(|(_, w)| w).sum::<f32>() / whole;
-        found.push(Candidate { words: asked.iter().filter(|w| has(w)).count(), covered, hit });
+        let has = |group: &Group| group.terms.iter().any(|term| having.contains(term));
+        let covered = asked.groups.iter().zip(&weights).filter(|(g, _)| has(g)).map(|(_, w)| w).sum::<f32>() / whole;
+        let words = asked.groups.iter().filter(|group| has(group)).count();
+        let tells = asked.groups.iter().chain(&asked.hints).any(|group| group.told_by(&passage.markdown));
+        // What only the question's form points to is no subject.
+        if words > 0 {
+            found.push(Candidate { words, covered, hinted: asked.hints.iter().any(has), tells, hit });
+        }
     }
-    found.sort_by(|a, b| b.covered.total_cmp(&a.covered));
+    let rank = |c: &Candidate| (c.hinted, c.tells);
+    found.sort_by(|a, b| b.covered.total_cmp(&a.covered).then(rank(b).cmp(&rank(a))));
     Ok(found)
+}
+
+/// A thing is as common as the most common word for it.
+fn rarity(shelf: &Shelf, group: &Group) -> tantivy::Result<f32> {
+    let each = group.terms.iter().map(|term| shelf.index.rarity(term));
+    each.reduce(|a, b| Ok(a?.min(b?))).unwrap_or(Ok(0.0))
 }
 
 /// Titles that share words with the question, most first, else in the catalogue's order.
@@ -181,18 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn no_subject_is_a_greeting() {
-        for words in ["hello", "", "Hi, how are you?", "?!?", "\u{0}\u{202e}"] {
+    fn no_subject_is_a_greeting_or_unclear() {
+        for words in ["hello", "Hi, how are you?", "Good day!"] {
             assert_eq!(shelf().answer(words), Answer::Greeting, "{words:?}");
+        }
+        for words in ["", "?!?", "\u{0}\u{202e}", "Could you tell me?"] {
+            assert_eq!(shelf().answer(words), Answer::Unclear, "{words:?}");
         }
     }
 
     #[test]
     fn query_syntax_in_a_question_is_only_words() {
         for question in ["title:garden AND -dogs", "garden* OR \"open\"^9", "/ga.*/ [a TO z] (((", "+number:0 garden"] {
-            assert!(!matches!(shelf().answer(question), Answer::Greeting), "{question}");
+            assert!(!matches!(shelf().answer(question), Answer::Greeting | Answer::Unclear), "{question}");
         }
-        assert_eq!(shelf().answer("*:*"), Answer::Greeting);
+        assert_eq!(shelf().answer("*:*"), Answer::Unclear);
         assert!(matches!(shelf().answer("number:0"), Answer::Unknown { nearest: None, .. }));
     }
 

@@ -5,8 +5,12 @@
 //! was published and never as the answer.
 
 mod answer;
+mod asked;
 mod index;
 mod passages;
+#[cfg(test)]
+mod sample_tests;
+mod sections;
 mod words;
 
 pub(crate) use answer::{Answer, Quote};
@@ -14,6 +18,7 @@ pub(crate) use passages::dialect;
 
 use index::Index;
 use passages::Passage;
+use sections::Section;
 use shared::publication::{Bundle, Entry};
 use std::collections::HashSet;
 use words::Words;
@@ -22,6 +27,7 @@ use words::Words;
 pub(crate) struct Shelf {
     passages: Vec<Passage>,
     index: Index,
+    sections: Vec<Section>,
     words: Words,
     items: Vec<(Entry, HashSet<String>)>,
 }
@@ -41,8 +47,9 @@ impl Shelf {
         let passages: Vec<Passage> =
             bundle.documents.iter().enumerate().flat_map(|(i, document)| passages::cut(i, document)).collect();
         let index = Index::build(&passages, &words)?;
+        let sections = sections::of(&passages, &words);
         let items = bundle.catalogue.iter().map(|e| (e.clone(), words.distinct(e.title.as_str()))).collect();
-        Ok(Self { passages, index, words, items })
+        Ok(Self { passages, index, sections, words, items })
     }
 
     /// What was published about `question`. The question is data: no character in it has a meaning to the search.

@@ -3,7 +3,7 @@
 use super::error::Failure;
 use super::forms::Fields;
 use super::pages::{Exchange, ItemLine, LeadPart, Offer, OfferPart, QuotePart, QuoteView, Reply};
-use super::{App, Shared, events, markdown, routes};
+use super::{App, Shared, events, markdown, pages, routes};
 use crate::agent::{Answer, Quote};
 use askama::Template;
 use axum::body::Body;
@@ -22,6 +22,17 @@ pub(crate) async fn ask(State(app): State<Shared>, headers: HeaderMap, body: Bod
     Ok(routes::home_page(&app, &headers, Some(Exchange { question, reply })))
 }
 
+/// The first page again, for a question that came too often: its words are still in the field.
+pub(crate) async fn given_back(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+    failure: Failure,
+) -> Result<Response, Failure> {
+    let kept = question(headers, body).await?;
+    Ok(failure.mark(routes::home_page_kept(app, headers, failure, kept)))
+}
+
 /// The answer as a stream of events: `lead`, `quote`s and `offer` carry HTML that is safe to insert, then comes `done`.
 pub(crate) async fn chat(State(app): State<Shared>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
     let question = question(&headers, body).await?;
@@ -38,12 +49,14 @@ async fn question(headers: &HeaderMap, body: Body) -> Result<String, Failure> {
 
 fn reply(app: &App, question: &str) -> Reply {
     let answer = app.published().map_or(Answer::Unknown { nearest: None, items: vec![] }, |p| p.shelf.answer(question));
-    phrase(answer, question)
+    let documents = app.published().map(|p| pages::titles(&p.bundle)).unwrap_or_default();
+    phrase(answer, question, documents)
 }
 
-fn phrase(answer: Answer, question: &str) -> Reply {
+fn phrase(answer: Answer, question: &str, documents: Vec<String>) -> Reply {
     let offer = |items: Vec<_>| {
-        Some(Offer { question: question.to_owned(), items: items.iter().map(ItemLine::from).collect() })
+        let items = items.iter().map(ItemLine::from).collect();
+        Some(Offer { question: question.to_owned(), items, documents: vec![] })
     };
     match answer {
         Answer::Greeting => Reply {
@@ -51,6 +64,12 @@ fn phrase(answer: Answer, question: &str) -> Reply {
             bridge: None,
             quotes: vec![],
             offer: None,
+        },
+        Answer::Unclear => Reply {
+            lead: "I did not understand what you would like to know. Please name a subject.",
+            bridge: None,
+            quotes: vec![],
+            offer: offer(vec![]).map(|offer| Offer { documents, ..offer }),
         },
         Answer::Quotes { quotes, items } => Reply {
             lead: "The closest thing published is this:",
@@ -90,7 +109,7 @@ mod tests {
     use super::*;
 
     fn streamed(answer: Answer, question: &str) -> String {
-        let parts = parts(&phrase(answer, question)).unwrap();
+        let parts = parts(&phrase(answer, question, vec!["Garden & bees".into()])).unwrap();
         parts.iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect()
     }
 
@@ -100,6 +119,13 @@ mod tests {
         assert!(stream.contains("I do not know") && !stream.contains("<img"), "{stream}");
         assert_eq!(stream.matches("\nevent: done").count(), 1, "{stream}");
         assert!(stream.ends_with("event: done\ndata: \n\n"));
+    }
+
+    #[test]
+    fn what_was_not_understood_is_said_and_what_is_published_is_listed() {
+        let stream = streamed(Answer::Unclear, "could you?");
+        assert!(stream.contains("I did not understand") && !stream.contains("Good day"), "{stream}");
+        assert!(stream.contains("<a href=\"/published/0\">Garden &#38; bees</a>"), "{stream}");
     }
 
     #[test]

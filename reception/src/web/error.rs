@@ -1,6 +1,6 @@
 //! The one map from what can go wrong to what a visitor sees: a status, a page, and nothing that helps an attacker.
 
-use super::pages::{self, FailurePage};
+use super::pages::{self, FailurePage, Notice};
 use super::stream::Broken;
 use crate::broker::BrokerError;
 use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
@@ -43,6 +43,9 @@ pub(crate) enum Failure {
     /// No vault is connected, or the call broke.
     #[error("The owner’s private machine is away.")]
     Away,
+    /// The call broke after it was sent: whether it was carried out is unknown.
+    #[error("The connection to the owner’s private machine broke.")]
+    Uncertain,
     /// The vault's queue is full, with the seconds to wait.
     #[error("Too much is waiting for the owner.")]
     Busy(u32),
@@ -71,14 +74,27 @@ impl Failure {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Away | Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Away | Self::Uncertain | Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Collected => StatusCode::GONE,
             Self::Unsigned | Self::Broken => StatusCode::BAD_GATEWAY,
         }
     }
 
     /// What the visitor can do.
-    pub(crate) fn advice(self) -> &'static str {
+    pub(crate) fn advice(self) -> String {
+        if let Self::TooOften(seconds) = self {
+            let unit = if seconds == 1 { "second" } else { "seconds" };
+            return format!("Please wait {seconds} {unit} and send it again.");
+        }
+        self.fixed_advice().to_owned()
+    }
+
+    /// What it is and what the visitor can do.
+    pub(crate) fn notice(self) -> Notice {
+        (self.to_string(), self.advice())
+    }
+
+    fn fixed_advice(self) -> &'static str {
         match self {
             Self::NotFound => {
                 "The address may be mistyped, or the request was filed from another browser. With its return code you can open \
@@ -93,25 +109,26 @@ impl Failure {
             Self::NotText | Self::NotForm => "Go back, write it again, and send it from this page. Nothing was kept.",
             Self::TooSlow => "Go back and send it again.",
             Self::Method => "Start again from the first page.",
-            Self::TooOften(_) => "Please wait a moment and try again.",
             Self::Away => {
                 "It is where everything is decided, so this has to wait until it is connected again. Nothing of yours is lost: \
                  try again in a while."
             }
-            Self::Busy(_) => "Please try again later.",
             Self::Collected => {
                 "The owner allowed it to be opened on a certain number of devices, and other devices have used them all. If you \
                  opened it before, use that device; else file a new request."
             }
             Self::Unsigned => "So it was not passed on to you. Try again; if it recurs, tell the owner by another way.",
-            Self::Unavailable | Self::Broken => "Please try again later.",
+            Self::Uncertain => {
+                "It is not known whether your request arrived. Sending it again unchanged is safe: it counts once."
+            }
+            Self::TooOften(_) | Self::Busy(_) | Self::Unavailable | Self::Broken => "Please try again later.",
         }
     }
 
     fn retry_after(self) -> Option<u32> {
         match self {
             Self::TooOften(seconds) | Self::Busy(seconds) => Some(seconds),
-            Self::Away => Some(AWAY_RETRY),
+            Self::Away | Self::Uncertain => Some(AWAY_RETRY),
             Self::NotFound
             | Self::Forbidden
             | Self::Insecure

@@ -16,6 +16,9 @@ use shared::publication::Entry;
 use shared::text::{BadText, Text};
 use std::time::Duration;
 
+/// More fields than any form of ours has; each is compared with all before it.
+const FIELDS: usize = 16;
+
 /// The fields of a form, decoded.
 pub(crate) struct Fields(Vec<(String, String)>);
 
@@ -36,6 +39,9 @@ impl Fields {
         for pair in bytes.split(|b| *b == b'&').filter(|p| !p.is_empty()) {
             let at = pair.iter().position(|b| *b == b'=').unwrap_or(pair.len());
             let (name, value) = (decode(&pair[..at])?, decode(pair.get(at + 1..).unwrap_or_default())?);
+            if fields.len() == FIELDS {
+                return Err(Failure::TooLarge);
+            }
             if fields.iter().any(|(other, _)| *other == name) {
                 return Err(Failure::NotText);
             }

@@ -2,7 +2,7 @@
 //! headers. Every number that a stranger can run into here is a constant of this file.
 
 use super::error::Failure;
-use super::{App, Shared};
+use super::{App, Shared, answers, requests};
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -204,7 +204,7 @@ pub(crate) fn keeps_cookies(headers: &HeaderMap) -> bool {
 pub(crate) async fn watch(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let mut response = match app.guard.admit(&request) {
         Ok(()) => next.run(request).await,
-        Err(failure) => failure.into_response(),
+        Err(failure) => refuse(&app, request, failure).await,
     };
     let failure = response.extensions_mut().remove::<Failure>();
     // A path or query that is no text is refused before any handler of ours, with status 400.
@@ -214,6 +214,20 @@ pub(crate) async fn watch(State(app): State<Shared>, request: Request, next: Nex
     }
     dress(&app, response.headers_mut());
     response
+}
+
+/// A form that came too often goes back with the words in it; anything else is refused without being read.
+async fn refuse(app: &App, request: Request, failure: Failure) -> Response {
+    if !matches!(failure, Failure::TooOften(_)) || request.method() != Method::POST {
+        return failure.into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let given_back = match parts.uri.path() {
+        "/requests" | "/requests/new" => requests::given_back(app, &parts.headers, body, failure).await,
+        "/ask" => answers::given_back(app, &parts.headers, body, failure).await,
+        _ => Err(failure),
+    };
+    given_back.unwrap_or_else(|_| failure.into_response())
 }
 
 fn is_html(response: &Response) -> bool {

@@ -95,19 +95,16 @@ fn file_name(title: &str, extension: &str) -> String {
     }
 }
 
-/// A length for people.
+/// A length for people: exact below 10,000 bytes, else never more than it is.
 pub(crate) fn size(bytes: u64) -> String {
     let (unit, name) = match bytes {
         0..1_000 => return format!("{bytes} bytes"),
-        1_000..1_000_000 => (1_000, "kB"),
+        1_000..10_000 => return format!("{},{:03} bytes", bytes / 1_000, bytes % 1_000),
+        10_000..1_000_000 => (1_000, "kB"),
         _ => (1_000_000, "MB"),
     };
-    let tenths = (bytes * 10).div_ceil(unit);
-    if tenths >= 100 {
-        format!("{} {name}", tenths.div_ceil(10))
-    } else {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
-    }
+    let tenths = bytes / (unit / 10);
+    if tenths >= 100 { format!("{} {name}", tenths / 10) } else { format!("{}.{} {name}", tenths / 10, tenths % 10) }
 }
 
 /// An instant for people: `22 November 2026, 09:14 UTC`.
@@ -167,8 +164,8 @@ mod tests {
     #[test]
     fn sizes_and_moments_read_well() {
         assert_eq!(
-            [size(999), size(18_324), size(1_500_000), size(64 << 20)],
-            ["999 bytes", "19 kB", "1.5 MB", "68 MB"]
+            [size(999), size(2_324), size(9_005), size(18_924), size(1_590_000), size(64 << 20)],
+            ["999 bytes", "2,324 bytes", "9,005 bytes", "18 kB", "1.5 MB", "67 MB"]
         );
         assert_eq!(moment(Time::from_unix(1_795_338_843)), "22 November 2026, 09:14 UTC");
     }

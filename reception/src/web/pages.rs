@@ -18,6 +18,9 @@ pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
     response
 }
 
+/// What went wrong, and what the visitor can do.
+pub(crate) type Notice = (String, String);
+
 /// Something that may be asked for, as a visitor sees it.
 pub(crate) struct ItemLine {
     pub(crate) id: String,
@@ -41,9 +44,13 @@ pub(crate) struct Contents {
 
 impl Contents {
     pub(crate) fn new(bundle: &Bundle, since: String) -> Self {
-        let documents = bundle.documents.iter().map(|d| d.title.as_str().to_owned()).collect();
-        Self { documents, items: bundle.catalogue.iter().map(ItemLine::from).collect(), since }
+        Self { documents: titles(bundle), items: bundle.catalogue.iter().map(ItemLine::from).collect(), since }
     }
+}
+
+/// The titles of what was published, in the order of their addresses.
+pub(crate) fn titles(bundle: &Bundle) -> Vec<String> {
+    bundle.documents.iter().map(|d| d.title.as_str().to_owned()).collect()
 }
 
 /// The first page.
@@ -56,6 +63,8 @@ pub(crate) struct HomePage {
     pub(crate) requests: Vec<RequestId>,
     /// Without scripts, a question and its answer are on this page.
     pub(crate) exchange: Option<Exchange>,
+    /// Why a question was not answered, and the question.
+    pub(crate) kept: Option<(Notice, String)>,
 }
 
 /// One question and what was said to it.
@@ -86,6 +95,8 @@ pub(crate) struct QuoteView {
 pub(crate) struct Offer {
     pub(crate) question: String,
     pub(crate) items: Vec<ItemLine>,
+    /// What is published, where that may help.
+    pub(crate) documents: Vec<String>,
 }
 
 /// The lead of a reply, for a stream.
@@ -135,7 +146,7 @@ pub(crate) struct AskOwnerPage {
     pub(crate) ask: Ask,
     pub(crate) faults: Faults,
     /// Why it was not filed, other than a fault in a field.
-    pub(crate) notice: Option<(String, &'static str)>,
+    pub(crate) notice: Option<Notice>,
     pub(crate) away: bool,
 }
 
@@ -229,7 +240,7 @@ pub(crate) struct ReturnPage {
 pub(crate) struct FailurePage {
     pub(crate) name: String,
     pub(crate) title: String,
-    pub(crate) advice: &'static str,
+    pub(crate) advice: String,
     /// Whether a return code may help.
     pub(crate) code: bool,
 }

@@ -5,6 +5,7 @@ use super::error::Failure;
 use super::forms::{self, Ask, Faults, Fields};
 use super::pages::{self, AskOwnerPage, ItemLine, Ready, RequestPage, ReturnPage, State as Standing};
 use super::{App, Shared, guard};
+use crate::broker::BrokerError;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -47,13 +48,28 @@ pub(crate) async fn file(State(app): State<Shared>, headers: HeaderMap, body: Bo
         Ok(filed) => filed,
         Err(faults) => return Ok(form(&app, faults.status(), ask, faults, None)),
     };
+    let was_up = app.broker.up();
     match app.broker.file(filing).await {
         Ok(()) => open(&headers, Held::new(ticket)?),
         Err(error) => {
-            let failure = Failure::from(error);
+            // With no link at the start nothing was sent; over one that broke, it may have arrived.
+            let sent = error == BrokerError::Away && was_up;
+            let failure = if sent { Failure::Uncertain } else { Failure::from(error) };
             Ok(failure.mark(form(&app, failure.status(), ask, Faults::default(), Some(failure))))
         }
     }
+}
+
+/// The form again, for one that came too often: its words are still in it.
+pub(crate) async fn given_back(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+    failure: Failure,
+) -> Result<Response, Failure> {
+    let fields = Fields::read(headers, body).await?;
+    let ask = Ask::from_fields(&fields, app.published().as_deref())?;
+    Ok(failure.mark(form(app, failure.status(), ask, Faults::default(), Some(failure))))
 }
 
 fn form(app: &App, status: StatusCode, ask: Ask, faults: Faults, failure: Option<Failure>) -> Response {
@@ -62,7 +78,7 @@ fn form(app: &App, status: StatusCode, ask: Ask, faults: Faults, failure: Option
         item: ask.item.as_ref().map(ItemLine::from),
         ask,
         faults,
-        notice: failure.map(|f| (f.to_string(), f.advice())),
+        notice: failure.map(Failure::notice),
         away: !app.broker.up(),
     };
     pages::html(status, &page)
@@ -133,10 +149,19 @@ pub(crate) async fn come_back(State(app): State<Shared>, headers: HeaderMap, bod
             };
             open(&headers, held)
         }
-        Err(bad) => {
-            Ok(return_page(&app, &headers, StatusCode::UNPROCESSABLE_ENTITY, Some(format!("{bad}. Please check it."))))
-        }
+        Err(bad) => Ok(return_page(
+            &app,
+            &headers,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Some(format!("{}. Please check it.", capital(&bad.to_string()))),
+        )),
     }
+}
+
+/// The sentence with a capital at its beginning.
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn return_page(app: &App, headers: &HeaderMap, status: StatusCode, fault: Option<String>) -> Response {

@@ -15,6 +15,7 @@ use shared::tlog::Salt;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +31,8 @@ struct Desk {
     views: Arc<Mutex<HashMap<TicketHash, View>>>,
     filed: Arc<Mutex<Vec<Filing>>>,
     sent: &'static [u8],
+    /// A filing is taken, and its reply never comes.
+    broken: Arc<AtomicBool>,
 }
 
 fn name(text: &str) -> Name {
@@ -73,6 +76,9 @@ impl Handler for Desk {
             Call::File(filing) => {
                 self.views.lock().unwrap().insert(filing.ticket, View::Waiting);
                 self.filed.lock().unwrap().push(filing);
+                if self.broken.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
                 out.reply(&Reply::Filed).await
             }
             Call::Status { ticket } => {
@@ -122,7 +128,7 @@ impl Front {
         let router = router(Site { broker: broker.clone(), library, settings });
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(listener, router, async { stopped.await.unwrap_or_default() }));
-        let desk = Desk { views: Arc::default(), filed: Arc::default(), sent };
+        let desk = Desk { views: Arc::default(), filed: Arc::default(), sent, broken: Arc::default() };
         Self { address, broker, desk, vault: None, stop, served, _root: root }
     }
 
@@ -309,6 +315,38 @@ async fn strange_requests_get_clear_pages() {
     assert_eq!(status(&long), "413");
     let foreign = front.raw(b"POST /ask HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     assert_eq!(status(&foreign), "403");
+}
+
+#[tokio::test]
+async fn words_that_came_too_often_are_given_back() {
+    let front = Front::open(PAYLOAD).await;
+    let body = "seed=&question=A+%3Cb%3E&purpose=canary-purpose&contact=me";
+    for _ in 0..guard::FILINGS {
+        assert_eq!(status(&front.send("POST /requests", "", body).await), "503");
+    }
+    let kept = front.send("POST /requests", "", body).await;
+    assert!(status(&kept) == "429" && kept.0.contains("retry-after: "), "{}", kept.0);
+    for words in ["A &#60;b&#62;", "canary-purpose", "value=\"me\"", "Please wait", "second", "Your words are still"] {
+        assert!(kept.1.contains(words), "{words} is not in {}", kept.1);
+    }
+    let mut asked = front.send("POST /ask", "", "question=%22garden%22").await;
+    for _ in 0..2 * guard::ACTS {
+        if status(&asked) == "429" {
+            break;
+        }
+        asked = front.send("POST /ask", "", "question=%22garden%22").await;
+    }
+    assert!(status(&asked) == "429" && asked.0.contains("retry-after: "), "{}", asked.0);
+    assert!(asked.1.contains("value=\"&#34;garden&#34;\"") && asked.1.contains("Please wait"), "{}", asked.1);
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_leaves_it_open_whether_the_request_arrived() {
+    let front = Front::connected(PAYLOAD).await;
+    front.desk.broken.store(true, Ordering::Relaxed);
+    let broken = front.send("POST /requests", "", "question=Why%3F&purpose=To+know&contact=").await;
+    assert!(status(&broken) == "503" && broken.0.contains("retry-after: "), "{}", broken.0);
+    assert!(broken.1.contains("It is not known whether your request arrived.") && broken.1.contains("counts once"));
 }
 
 #[tokio::test]

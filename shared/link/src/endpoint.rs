@@ -133,7 +133,9 @@ impl fmt::Display for Goodbye {
             Self::Done => f.write_str("nothing more to say"),
             Self::Stopping => f.write_str("it is stopping"),
             Self::Unpaired => f.write_str("the pairing was taken back there; pair again if that was a mistake"),
-            Self::Replaced => f.write_str("a newer link took its place"),
+            Self::Replaced => f.write_str(
+                "another process with the same key has dialled in and took its place; is a copy of this node running?",
+            ),
             Self::Protocol => f.write_str("it found a breach of the protocol; compare both versions"),
             Self::Other(code) => write!(f, "reason {code}, unknown to this version"),
         }

@@ -50,7 +50,7 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`]; every unknown key is named at once.
 pub fn read<T: DeserializeOwned>(program: &'static str, path: &Path) -> Result<T, ConfigError> {
-    let text = files::read_text(path)?.ok_or_else(|| ConfigError::Missing { path: path.to_owned(), program })?;
+    let text = files::read_guarded(path)?.ok_or_else(|| ConfigError::Missing { path: path.to_owned(), program })?;
     parse(&text, path)
 }
 

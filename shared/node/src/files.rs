@@ -39,6 +39,14 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others could change a file that decides who may do what.
+    #[error("{path} has mode {mode:04o}, so that others can change it; run: chmod go-w {path}", path = path.display())]
+    FileMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// More bytes than any file of this kind has.
     #[error("{path} has more than {SMALL_FILE} bytes; it is not a file of this program's", path = .0.display())]
     TooLarge(PathBuf),
@@ -109,6 +117,22 @@ pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(failed("read", path)(e)),
     }
+}
+
+/// As [`read_text`], for a file that nobody but its owner may change.
+///
+/// # Errors
+/// [`FileError::FileMode`], and as [`read_text`].
+pub fn read_guarded(path: &Path) -> Result<Option<String>, FileError> {
+    let mode = match fs::metadata(path) {
+        Ok(found) => found.mode() & 0o7777,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed("look at", path)(e)),
+    };
+    if mode & 0o022 != 0 {
+        return Err(FileError::FileMode { path: path.to_owned(), mode });
+    }
+    read_text(path)
 }
 
 /// The text of a key file of our own; wiped when dropped.
@@ -206,6 +230,20 @@ mod tests {
         make_folder(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(make_folder(&folder).unwrap_err().to_string().contains("run: chmod 700"));
+    }
+
+    #[test]
+    fn a_file_that_others_can_change_is_not_believed() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("f.toml");
+        assert_eq!(read_guarded(&file).unwrap(), None);
+        write_new(&file, b"a = 1").unwrap();
+        assert_eq!(read_guarded(&file).unwrap().as_deref(), Some("a = 1"));
+        for loose in [0o666, 0o620, 0o602] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(loose)).unwrap();
+            let error = read_guarded(&file).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("run: chmod go-w {}", file.display())), "{error}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub struct Home {
     config: PathBuf,
     state: PathBuf,
     run: Option<PathBuf>,
+    given: Option<PathBuf>,
 }
 
 impl Home {
@@ -24,14 +25,20 @@ impl Home {
     /// [`Nowhere`] when neither is there; the run folder is asked for only when it is needed.
     pub fn find(home: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Nowhere> {
         if let Some(home) = home {
-            return Ok(Self { config: home.join("config"), state: home.join("state"), run: Some(home.join("run")) });
+            let (config, state, run) = (home.join("config"), home.join("state"), Some(home.join("run")));
+            return Ok(Self { config, state, run, given: Some(home.to_owned()) });
         }
         let folder = |name: &'static str| {
             let list = variable(name).ok_or(Nowhere(name))?;
             std::env::split_paths(&list).find(|p| p.is_absolute()).ok_or(Nowhere(name))
         };
         let (config, state) = (folder("CONFIGURATION_DIRECTORY")?, folder("STATE_DIRECTORY")?);
-        Ok(Self { config, state, run: folder("RUNTIME_DIRECTORY").ok() })
+        Ok(Self { config, state, run: folder("RUNTIME_DIRECTORY").ok(), given: None })
+    }
+
+    /// What was given as `--home`.
+    pub fn given(&self) -> Option<&Path> {
+        self.given.as_deref()
     }
 
     /// The configuration's folder.

@@ -14,7 +14,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// There is none.
-    #[error("{path} does not exist; `{program} init` makes the keys, or restore it from a backup", path = path.display())]
+    #[error("{path} does not exist; restore it from a backup. Only where nothing was ever set up, `{program} init` makes it", path = path.display())]
     Missing {
         /// The file.
         path: PathBuf,

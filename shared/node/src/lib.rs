@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod danger;
+pub mod descriptors;
 pub mod exit;
 pub mod files;
 pub mod home;

@@ -54,8 +54,8 @@ pub enum Effect {
     Prepare(TicketHash),
     /// Something waits for the owner.
     TellOwner,
-    /// The visitor's view may have changed.
-    TellVisitor(TicketHash),
+    /// The visitor's view may have changed; the lane through which the request came may be told.
+    TellVisitor(LaneId, TicketHash),
     /// Send the payload.
     Serve(Permit),
 }
@@ -97,26 +97,17 @@ pub enum Rejected {
     #[error("the offset lies beyond the end of the payload")]
     Offset,
     /// Too many requests on this lane.
-    #[error("this reception has filed too many requests; {waiting} may wait, and {day} be filed in a day",
-        waiting = limits::LANE_WAITING, day = limits::LANE_DAY)]
+    #[error("this reception has filed {max} requests within a day, which is the limit", max = limits::LANE_DAY)]
     LaneFull,
 }
 
-/// How busy a lane is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Its requests that wait for the owner, or must look so.
-    pub waiting: usize,
-    /// Its requests filed within the last day.
-    pub today: usize,
-}
-
-/// A new request on a lane of this load.
+/// A new request; `today` counts those that its lane filed within the last day, whatever became of them. Nothing that the
+/// owner decides changes that count, so that a full lane tells nobody of a refusal.
 ///
 /// # Errors
 /// [`Rejected::LaneFull`]
-pub fn file(filing: Filing, lane: LaneId, load: Load, now: Time) -> Result<Step, Rejected> {
-    if load.waiting >= limits::LANE_WAITING || load.today >= limits::LANE_DAY {
+pub fn file(filing: Filing, lane: LaneId, today: usize, now: Time) -> Result<Step, Rejected> {
+    if today >= limits::LANE_DAY {
         return Err(Rejected::LaneFull);
     }
     let (stage, effect) = match filing.subject {
@@ -144,6 +135,7 @@ pub fn decide(state: State, input: Input, by: &Authority<'_>) -> Result<Step, Re
     match (stage, input) {
         (Stage::Released(release), input) => released(request, *release, input, by),
         (Stage::Closed(closing), Input::Withdrawn) => withdraw_closed(request, closing, by.now),
+        (Stage::Closed(closing), Input::Tick) => reveal(request, closing, by.now),
         (Stage::Received, Input::Prepared(draft)) => await_owner(request, draft, LeafKind::Prepared, by.now),
         (Stage::Received, Input::Unprepared(why)) => {
             let next = State { request, stage: Stage::AwaitingAnswer(Some(why)) };
@@ -242,7 +234,7 @@ fn release_now(request: Request, release: Release, now: Time) -> Result<Step, Re
     let signed = release.signed();
     let parts = vec![signed.statement.clone().into_bytes(), signed.signature.clone().into_bytes()];
     let entry = LogEntry { kind: LeafKind::Approved, time: now, parts };
-    let effects = AfterCommit::seal(vec![Effect::TellVisitor(request.filing.ticket), Effect::TellOwner]);
+    let effects = AfterCommit::seal(vec![Effect::TellVisitor(request.lane, request.filing.ticket), Effect::TellOwner]);
     Ok(Step { next: State { request, stage: Stage::Released(Box::new(release)) }, entry: Some(entry), effects })
 }
 
@@ -258,13 +250,23 @@ fn withdraw_closed(request: Request, closing: Closing, now: Time) -> Result<Step
     if closing.hidden_until.is_none_or(|until| until <= now) {
         return Err(Rejected::Stage(Stage::Closed(closing).name()));
     }
-    let tell = Effect::TellVisitor(request.filing.ticket);
+    let tell = Effect::TellVisitor(request.lane, request.filing.ticket);
     let next = State { request, stage: Stage::Closed(Closing { hidden_until: None, ..closing }) };
     step(next, Some((LeafKind::Withdrawn, Vec::new())), vec![tell], now)
 }
 
+/// At the deadline a hidden end comes out as a lapse does: with an entry and a hint.
+fn reveal(request: Request, closing: Closing, now: Time) -> Result<Step, Rejected> {
+    if closing.hidden_until.is_none_or(|until| now < until) {
+        return Err(Rejected::Stage(Stage::Closed(closing).name()));
+    }
+    let effects = vec![Effect::TellVisitor(request.lane, request.filing.ticket), Effect::TellOwner];
+    let next = State { request, stage: Stage::Closed(Closing { hidden_until: None, ..closing }) };
+    step(next, Some((LeafKind::Lapsed, Vec::new())), effects, now)
+}
+
 fn close(request: Request, why: Why, kind: LeafKind, now: Time) -> Result<Step, Rejected> {
-    let effects = vec![Effect::TellVisitor(request.filing.ticket), Effect::TellOwner];
+    let effects = vec![Effect::TellVisitor(request.lane, request.filing.ticket), Effect::TellOwner];
     step(
         State { request, stage: Stage::Closed(Closing { why, at: now, hidden_until: None }) },
         Some((kind, Vec::new())),

@@ -16,7 +16,7 @@ mod tests;
 
 pub use approval::{Choice, NotApproved, Signed, approval};
 pub use commit::{AfterCommit, Commit};
-pub use decide::{Authority, Effect, Input, Load, LogEntry, Rejected, Step, decide, file};
+pub use decide::{Authority, Effect, Input, LogEntry, Rejected, Step, decide, file};
 pub use published::{NotPublished, Published};
 pub use record::{BadRecord, Record};
 pub use release::{Permit, Release};

@@ -174,20 +174,13 @@ impl State {
         self.request.filing.ticket
     }
 
-    /// Until when it takes one of its lane's places. A wordless refusal keeps its place, or the place would tell of it.
-    pub fn waits_until(&self) -> Option<Time> {
-        match self.shown() {
-            Shown::Waiting(until) => Some(until),
-            Shown::Ready(_) | Shown::Closed => None,
-        }
-    }
-
-    /// When the passing of time alone changes it; `None` once it is closed.
+    /// When the passing of time alone changes it; `None` once it is closed and told.
     pub fn ends_at(&self) -> Option<Time> {
         match &self.stage {
             Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(_) => Some(self.request.lapses_at()),
             Stage::Released(release) => Some(release.not_after()),
-            Stage::Closed(_) => None,
+            // What is hidden comes out at the deadline, exactly as a lapse does.
+            Stage::Closed(closing) => closing.hidden_until,
         }
     }
 }

@@ -41,7 +41,7 @@ impl Owner {
         let DeskReply::Evidence(evidence) = reply else { return Err(unexpected()) };
         let receipt = evidence.receipt;
         let json = serde_json::to_string_pretty(&receipt).map_err(|e| CommandError::Failed(e.to_string()))?;
-        fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed("make", &folder))?;
+        fs::DirBuilder::new().mode(0o700).create(&folder).map_err(super::new_folder(&folder))?;
         for (name, content) in [
             ("statement", receipt.statement.as_str()),
             ("statement.sig", &receipt.signature),

@@ -12,7 +12,7 @@ use shared::text::Text;
 use shared::tlog::{Frontier, LeafKind, Origin};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use vault_core::{Commit as _, LogEntry};
 
@@ -20,8 +20,8 @@ use vault_core::{Commit as _, LogEntry};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InitError {
     #[error(
-        "there is a vault here already, and nothing was changed: {list}. Go on with `vault serve`; to begin anew, move these \
-         files away (what is in the store can then be read no more)",
+        "there are files of a vault here already, and nothing was changed: {list}. If they are a vault's, go on with \
+         `vault serve`. If an earlier init stopped half-way, there is no vault.toml yet: remove these files and run init again",
         list = .0.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     Exists(Vec<PathBuf>),
@@ -36,6 +36,11 @@ pub(crate) enum InitError {
     NoTerminal,
     #[error("ssh-keygen cannot be run ({0}); install openssh-client, then run `vault init` again")]
     NoSshKeygen(std::io::Error),
+    #[error(
+        "the passphrase was empty, so nothing was made. Whoever can read the key could approve releases: run `vault init` \
+         again and choose one, or accept that with --no-passphrase"
+    )]
+    NoPassphrase,
     #[error("ssh-keygen made no key; nothing else was made. Run `vault init` again")]
     SshKeygen,
     #[error("the owner's name: {0}")]
@@ -108,12 +113,28 @@ fn owner_key(paths: &Paths, options: &cli::Init) -> Result<(PathBuf, PublicKey),
     } else if !std::io::stdin().is_terminal() {
         return Err(InitError::NoTerminal);
     }
+    if !options.no_passphrase {
+        writeln!(std::io::stdout(), "Choose a passphrase for the key that approves releases.")
+            .map_err(InitError::Print)?;
+    }
     let status = command.status().map_err(InitError::NoSshKeygen)?;
     if !status.success() {
         return Err(InitError::SshKeygen);
     }
+    if !options.no_passphrase && opens_without_passphrase(&path)? {
+        for made in [path.clone(), path.with_extension("pub")] {
+            std::fs::remove_file(&made).map_err(files::failed("remove", &made))?;
+        }
+        return Err(InitError::NoPassphrase);
+    }
     let key = read_public(&path.with_extension("pub"))?;
     Ok((std::path::absolute(&path).unwrap_or(path), key))
+}
+
+fn opens_without_passphrase(key: &Path) -> Result<bool, InitError> {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-y", "-P", "", "-f"]).arg(key).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command.status().map_err(InitError::NoSshKeygen)?.success())
 }
 
 fn read_public(path: &Path) -> Result<PublicKey, InitError> {
@@ -173,13 +194,20 @@ fn report(paths: &Paths, config: &Config, signers: &Signers) -> std::io::Result<
     }
     writeln!(out, "log            {}", config.origin)?;
     writeln!(out)?;
-    writeln!(
-        out,
-        "The store key lies beside the store: it protects a stolen backup, not a stolen disk. Under systemd,"
-    )?;
-    writeln!(out, "pass it as the credential store-key instead and remove the file. Back up every file named above:")?;
-    writeln!(out, "without the store key or the owner's key, what is in the store is lost.")?;
+    writeln!(out, "The store key lies beside the store: it protects a stolen backup, not a")?;
+    writeln!(out, "stolen disk. Under systemd, pass it as the credential store-key instead and")?;
+    writeln!(out, "remove the file. Back up every file named above: without the store key or the")?;
+    writeln!(out, "owner's key, what is in the store is lost.")?;
     writeln!(out)?;
-    writeln!(out, "Next, start the vault and leave it running:\n  vault serve")?;
-    writeln!(out, "Then pair it, in another terminal:\n  vault pair \"LINE THAT `reception id` PRINTED\"")
+    let vault = command_line(paths);
+    writeln!(out, "Next, start the vault and leave it running:\n  {vault} serve")?;
+    writeln!(out, "Then pair it, in another terminal:\n  {vault} pair \"LINE THAT `reception id` PRINTED\"")
+}
+
+/// How to call this vault again: with its `--home`, if it has one.
+fn command_line(paths: &Paths) -> String {
+    match paths.0.given() {
+        Some(home) => format!("vault --home {}", home.display()),
+        None => "vault".into(),
+    }
 }

@@ -121,7 +121,21 @@ pub(crate) fn tell(line: &str) -> Result<(), CommandError> {
 
 /// Prints a value as one line of JSON.
 pub(crate) fn say_json<T: serde::Serialize>(value: &T) -> Result<(), CommandError> {
-    say(&serde_json::to_string(value).map_err(|e| CommandError::Failed(e.to_string()))?)
+    let json = serde_json::to_string(value).map_err(|e| CommandError::Failed(e.to_string()))?;
+    say(&ascii(&json))
+}
+
+/// JSON in ASCII (RFC 8259, section 7): a terminal shows none of what a stranger wrote but letters.
+fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    out
 }
 
 /// For a reply that the daemon should not have given.
@@ -133,6 +147,18 @@ pub(crate) fn unexpected() -> CommandError {
 pub(crate) fn failed(act: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CommandError {
     let path = path.to_owned();
     move |source| CommandError::Io { act, path, source }
+}
+
+/// For a folder that has to be a new one.
+pub(crate) fn new_folder(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CommandError {
+    let path = path.to_owned();
+    move |source| {
+        if source.kind() == std::io::ErrorKind::AlreadyExists {
+            CommandError::Usage(format!("{} exists already; name a folder that does not", path.display()))
+        } else {
+            failed("make", &path)(source)
+        }
+    }
 }
 
 /// A size for people.

@@ -20,9 +20,12 @@ impl Owner {
         tell("Compare these with what the reception shows, by a way that nobody can alter:")?;
         tell(&format!("  reception {}  pin {}", reception.name.as_str(), reception.pin))?;
         tell(&format!("  vault {}  pin {}", vault.name.as_str(), vault.pin))?;
+        tell(&format!("  log key {}", vault.log))?;
         for key in vault.owner.keys() {
             tell(&format!("  owner's key {}", key.fingerprint()))?;
         }
+        let name = reception.name.as_str();
+        tell(&format!("If one differs, take the pairing back: vault unpair {name}"))?;
         tell("Now give the reception this line: reception pair \"LINE\"")?;
         say(&own)
     }

@@ -92,7 +92,7 @@ impl Owner {
 }
 
 fn prepare(out: &Path, bytes: &[u8], statement: &str) -> Result<(), CommandError> {
-    fs::create_dir(out).map_err(failed("make", out))?;
+    fs::create_dir(out).map_err(super::new_folder(out))?;
     for (name, content) in [("bundle.json", bytes), ("statement", statement.as_bytes())] {
         let path = out.join(name);
         fs::write(&path, content).map_err(failed("write", &path))?;
@@ -142,9 +142,9 @@ fn collect(root: &Path, folder: &Path, depth: usize, out: &mut Vec<Document>) ->
 
 fn document(root: &Path, path: &Path) -> Result<Document, CommandError> {
     let markdown = fs::read_to_string(path).map_err(failed("read", path))?;
-    if markdown.len() > limits::PUBLICATION {
+    if markdown.len() > limits::DOCUMENT {
         return Err(CommandError::Failed(format!(
-            "{} has {}; the limit is 8 MiB",
+            "{} has {}; the limit is 256 KiB; split it",
             path.display(),
             size(markdown.len() as u64)
         )));

@@ -1,6 +1,6 @@
 //! `vault requests`: ls, show, approve, refuse, answer.
 
-use super::{CommandError, Owner, say, say_json, size, tell, unexpected};
+use super::{CommandError, Owner, say, say_json, size, tell, unexpected, watch};
 use crate::cli::{self, Output, Requests, Terms};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::editor;
@@ -16,6 +16,8 @@ use vault_core::{Draft, Line, Signed};
 
 /// Text above this is not paged through but opened as a copy.
 const READABLE: u64 = 256 * 1024;
+/// What is below this line in the editor is not sent.
+const CUT: &str = "---- what stands from this line on is not sent ----";
 /// Columns that a described request takes, and those before its values.
 const WIDTH: usize = 79;
 const LABEL: usize = 11;
@@ -34,7 +36,7 @@ impl Owner {
             Requests::Ls { all, output } => self.list(all, output),
             Requests::Show { id, output } => self.show(&id, output),
             Requests::Approve { id, terms } => self.approve(&id, &terms),
-            Requests::Refuse { id } => self.refuse(self.find(&id)?),
+            Requests::Refuse { id, yes } => self.ask_to_refuse(&id, yes),
             Requests::Answer { id, terms } => self.answer(&id, &terms),
             Requests::Watch { terms } => self.watch(&terms),
         }
@@ -106,6 +108,18 @@ impl Owner {
         conclude(self.decide(&mut open()?, &case, terms)?)
     }
 
+    /// Shows the request and asks, unless the owner said yes already.
+    fn ask_to_refuse(&self, id: &str, yes: bool) -> Result<(), CommandError> {
+        let id = self.find(id)?;
+        if !yes {
+            describe(&self.case(id)?).iter().try_for_each(|line| say(line))?;
+            if !watch::confirmed(&open()?)? {
+                return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
+            }
+        }
+        self.refuse(id)
+    }
+
     pub(super) fn refuse(&self, id: RequestId) -> Result<(), CommandError> {
         let DeskReply::Stage(_) = Desk::ask(&self.socket, &DeskCall::Refuse { id })? else { return Err(unexpected()) };
         say("Refused. The visitor sees no difference until the request lapses.")
@@ -122,12 +136,31 @@ impl Owner {
     pub(super) fn compose(&self, case: &Case) -> Result<Case, CommandError> {
         let scratch = Scratch::new().map_err(|e| CommandError::Failed(e.to_string()))?;
         scratch.notice().iter().try_for_each(|notice| tell(notice))?;
-        let text = editor::compose(&scratch, "", "txt")?;
+        let text = written(editor::compose(&scratch, &self.template(case)?, "txt")?)?;
         let call = DeskCall::Answer { id: case.id, bytes: text.len() as u64 };
         let mut desk = Desk::call(&self.socket, &call)?;
         desk.send(text.as_bytes())?;
         let DeskReply::Stage(_) = desk.reply()? else { return Err(unexpected()) };
         self.case(case.id)
+    }
+
+    /// What the editor opens with: what was written before, and the question below a line that cuts it off.
+    fn template(&self, case: &Case) -> Result<String, CommandError> {
+        let earlier = match &case.draft {
+            Some(draft) if matches!(draft.subject, Line::Question(_)) => self.fetch(case.id, draft)?,
+            Some(_) | None => Vec::new(),
+        };
+        let earlier = String::from_utf8_lossy(&earlier).into_owned();
+        let (asked, words) = match &case.subject {
+            Line::Item(title) => ("item", title),
+            Line::Question(text) => ("question", text),
+        };
+        let mut text = format!("{earlier}\n{CUT}\nWrite your answer above.\n\n");
+        for line in framed(asked, words).into_iter().chain(framed("purpose", &case.purpose)) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        Ok(text)
     }
 
     /// Shows everything, asks, and signs if the owner says so.
@@ -146,7 +179,7 @@ impl Owner {
                 Answer::Yes { .. } => return self.release(case.id, sheet.statement, terms).map(|()| Outcome::Released),
                 Answer::Refuse => return self.refuse(case.id).map(|()| Outcome::Refused),
                 Answer::No => return Ok(Outcome::Later),
-                Answer::Copy => copy = Some(open_copy(&bytes, draft)?),
+                Answer::Copy => copy = open_copy(terminal, &bytes, draft)?,
             }
         }
     }
@@ -180,6 +213,18 @@ impl Owner {
         }
         Ok(data)
     }
+}
+
+/// The answer without what stands below the cut.
+fn written(text: String) -> Result<String, CommandError> {
+    let answer = match text.split_once(CUT) {
+        Some((answer, _)) => format!("{}\n", answer.trim_end()),
+        None => text,
+    };
+    if answer.trim().is_empty() {
+        return Err(CommandError::Refused("The answer is empty. Nothing was changed; the request still waits.".into()));
+    }
+    Ok(answer)
 }
 
 /// The owner's terminal; without one nothing is approved.
@@ -265,8 +310,9 @@ fn sheet(case: &Case, approval: &Approval, body: Body) -> Sheet {
     Sheet { title, sections, body, statement: Statement::from(approval.clone()).render(), deed: Deed::Release }
 }
 
-/// Puts a copy where only the owner can read it, and opens it if there is a viewer.
-fn open_copy(bytes: &[u8], draft: &Draft) -> Result<(Scratch, PathBuf), CommandError> {
+/// Puts a copy where only the owner can read it, opens it if there is a viewer, and asks whether the owner has looked at it:
+/// the statement will say so.
+fn open_copy(terminal: &Terminal, bytes: &[u8], draft: &Draft) -> Result<Option<(Scratch, PathBuf)>, CommandError> {
     let scratch = Scratch::new().map_err(|e| CommandError::Failed(e.to_string()))?;
     let name = format!("copy.{}", extension(draft.media_type.as_str()));
     let path = scratch.file(&name, bytes).map_err(|e| CommandError::Failed(e.to_string()))?;
@@ -279,10 +325,13 @@ fn open_copy(bytes: &[u8], draft: &Draft) -> Result<(Scratch, PathBuf), CommandE
             .stderr(Stdio::null())
             .spawn();
         if viewer.is_err() {
-            tell("xdg-open is not there; open the copy yourself, by its path on the next screen")?;
+            tell("xdg-open is not there; open the copy yourself.")?;
         }
     }
-    Ok((scratch, path))
+    say(&format!("A copy is at {}", path.display()))?;
+    say("It is removed when this command ends. Look at it now, here or in another window.")?;
+    say("Have you looked at it? Type yes, then Enter; anything else means no.")?;
+    Ok((watch::typed(terminal)? == "yes").then_some((scratch, path)))
 }
 
 fn extension(media_type: &str) -> &'static str {

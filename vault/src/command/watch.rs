@@ -30,7 +30,9 @@ impl Owner {
                 Some(case) => {
                     terminal.bell().map_err(|e| CommandError::Prompt(e.into()))?;
                     if self.take(&mut terminal, case, terms)? == Outcome::Later {
-                        put_off.insert(key(case));
+                        put_off.retain(|(id, _)| *id != case.id);
+                        // As it is now: the owner may have written an answer and put that off.
+                        put_off.insert(key(&self.case(case.id)?));
                     }
                 }
                 None => {
@@ -79,27 +81,33 @@ impl Owner {
         say("")?;
         describe(case).iter().try_for_each(|line| say(line))?;
         say("")?;
-        say("a  write an answer in your editor, then read and sign it")?;
-        say("r  refuse for good    Enter  decide later")?;
-        match typed(terminal)?.as_str() {
-            "a" => {
-                let case = self.compose(case)?;
-                self.decide(terminal, &case, terms)
-            }
-            "r" => {
-                say("Refuse for good? Type r again, then Enter; anything else decides later.")?;
-                match typed(terminal)?.as_str() {
-                    "r" => self.refuse(case.id).map(|()| Outcome::Refused),
-                    _ => Ok(Outcome::Later),
+        loop {
+            say("Type a letter, then Enter:")?;
+            say("  a  write an answer in your editor, then read and sign it")?;
+            say("  r  refuse for good")?;
+            say("  l  decide later")?;
+            match typed(terminal)?.as_str() {
+                "a" => {
+                    let case = self.compose(case)?;
+                    return self.decide(terminal, &case, terms);
                 }
+                "r" if confirmed(terminal)? => return self.refuse(case.id).map(|()| Outcome::Refused),
+                // The end of input, too.
+                "" | "l" | "q" => return Ok(Outcome::Later),
+                _ => {}
             }
-            _ => Ok(Outcome::Later),
         }
     }
 }
 
+/// Whether the owner says a second time that a request is to be refused.
+pub(super) fn confirmed(terminal: &Terminal) -> Result<bool, CommandError> {
+    say("Refuse for good? Type yes, then Enter; anything else does nothing.")?;
+    Ok(typed(terminal)? == "yes")
+}
+
 /// A line from the terminal, typed after this is called; nothing at its end.
-fn typed(terminal: &Terminal) -> Result<String, CommandError> {
+pub(super) fn typed(terminal: &Terminal) -> Result<String, CommandError> {
     let path = terminal.path();
     let tty = std::fs::File::open(path).map_err(super::failed("read", path))?;
     rustix::termios::tcflush(&tty, QueueSelector::IFlush).map_err(|e| super::failed("flush", path)(e.into()))?;

@@ -336,8 +336,7 @@ impl Desk {
         };
         let vault = self.vault.clone();
         let evidence = blocking(move || {
-            let tip = vault.writer.tip();
-            let receipt = evidence::receipt(&vault.readers, &tip, &release, &vault.signers, &vault.log_key)?;
+            let receipt = evidence::receipt(&vault.notary, &release)?;
             Ok(Evidence { manifest: release.manifest().clone(), receipt })
         });
         Ok(DeskReply::Evidence(Box::new(evidence.await?)))

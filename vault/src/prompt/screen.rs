@@ -6,7 +6,9 @@
 use super::sheet::{Body, Section, Sheet, whole_bundle};
 use super::terminal::{Look, Size};
 use shared::publication::Bundle;
-use shared::statement::{Approval, DeliveryMode, FreezeAction, PairingAction, RecipientLine, Shown, Statement};
+use shared::statement::{
+    Approval, DeliveryMode, FreezeAction, PairingAction, RecipientLine, Shown, Statement, SubjectLine,
+};
 use shared::visible;
 use unicode_width::UnicodeWidthChar as _;
 
@@ -16,6 +18,8 @@ pub(super) const SMALLEST: Size = Size { columns: 40, rows: 10 };
 const LABEL: usize = 11;
 /// Columns before a framed value: space, label, space, frame, space.
 const INDENT: usize = LABEL + 4;
+/// Characters of a title in the decision's sentence; the pages before have all of it.
+const TITLE: usize = 40;
 /// From this width on there is room for full sentences in the status row.
 const WIDE: usize = 72;
 
@@ -199,11 +203,16 @@ fn deed(sheet: &Sheet, statement: &Statement, wide: bool) -> String {
 
 /// On a narrow screen without what the pages before have said.
 fn approval(approval: &Approval, bytes: &str, wide: bool) -> String {
-    let times = if approval.collections == 1 { "once".into() } else { format!("{} times", approval.collections) };
+    let devices =
+        if approval.collections == 1 { "one device".into() } else { format!("{} devices", approval.collections) };
+    let what = match &approval.subject {
+        SubjectLine::Item(title) => shortened(title),
+        SubjectLine::Question(_) => "Your answer".into(),
+    };
     let until = approval.not_after.to_string().replacen('T', " ", 1).replace(":00Z", "Z").replace('Z', " UTC");
     let blind = match approval.shown {
         Shown::NotShown => ", which you have not opened,",
-        Shown::Whole | Shown::CopyOpened => "",
+        Shown::Whole | Shown::CopyOpened => ",",
     };
     let read = match (wide, approval.delivery) {
         (false, _) => "",
@@ -211,7 +220,14 @@ fn approval(approval: &Approval, bytes: &str, wide: bool) -> String {
         (true, DeliveryMode::Sealed) => " They are sealed: the reception cannot read them on their way.",
     };
     let to = recipient(approval.recipient);
-    format!("Exactly {bytes}{blind} go to {to}, at most {times}, until {until}.{read}")
+    format!("{what}, exactly {bytes}{blind} goes to {to}, on {devices}, until {until}.{read}")
+}
+
+/// An item's title as the owner wrote it, cut where it would crowd out the rest.
+fn shortened(title: &str) -> String {
+    let visible = visible::line(title);
+    let cut: String = visible.chars().take(TITLE).collect();
+    if cut.len() < visible.len() { format!("\u{201c}{cut}\u{2026}\u{201d}") } else { format!("\u{201c}{cut}\u{201d}") }
 }
 
 fn recipient(line: RecipientLine) -> String {

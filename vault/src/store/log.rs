@@ -1,5 +1,6 @@
 //! The evidence log's rows, its tip in memory, and proofs for receipts.
 
+use super::WriteError;
 use super::transaction::Transaction;
 use rusqlite::{Connection, params};
 use shared::ids::{Digest, RequestId};
@@ -37,6 +38,8 @@ pub(crate) struct Proven {
     pub(crate) index: u64,
     pub(crate) salt: [u8; 32],
     pub(crate) path: Vec<Digest>,
+    /// The checkpoint over the tree that ends with this entry.
+    pub(crate) note: String,
 }
 
 impl Transaction<'_> {
@@ -60,12 +63,17 @@ impl Transaction<'_> {
     }
 }
 
-/// The log's right edge, read back and checked against the number of leaves.
+/// The log's right edge, read back.
 pub(crate) fn frontier(connection: &Connection) -> Result<Frontier, String> {
-    let size: u64 = connection
+    let size = connection
         .query_row("SELECT coalesce(max(idx) + 1, 0) FROM leaf", [], |r| r.get::<_, i64>(0))
         .map_err(|e| e.to_string())?
         .unsigned_abs();
+    frontier_at(connection, size)
+}
+
+/// The right edge that the log had at `size` leaves.
+fn frontier_at(connection: &Connection, size: u64) -> Result<Frontier, String> {
     let mut peaks = Vec::new();
     let mut start = 0;
     for level in (0..64u8).rev().filter(|level| size >> level & 1 == 1) {
@@ -81,23 +89,25 @@ fn node(connection: &Connection, level: u8, index: u64) -> Result<Digest, rusqli
         .query_row(params![level, row(index)], |r| r.get(0).map(Digest))
 }
 
-/// The entry of `kind` for `request`, with its proof under a tree of `size` leaves; `None` when there is none in it.
+/// The entry of `kind` for `request`, with its proof in the tree that ends with it: whoever holds the proof learns nothing of
+/// what was logged later, and gets the same one each time.
 pub(crate) fn proven(
     connection: &Connection,
     request: RequestId,
     kind: LeafKind,
-    size: u64,
-) -> Result<Option<Proven>, rusqlite::Error> {
+    sign: impl FnOnce(Frontier) -> Tip,
+) -> Result<Option<Proven>, WriteError> {
     let mut rows =
         connection.prepare_cached("SELECT idx, leaf, salt FROM leaf WHERE request = ?1 ORDER BY idx DESC")?;
     let rows = rows.query_map([request.0], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get(2)?)))?;
     for found in rows {
         let (index, bytes, salt) = found?;
         let Ok(leaf) = Leaf::parse(&bytes) else { continue };
-        let index = index.unsigned_abs();
-        if leaf.kind == kind && index < size {
-            let path = tlog::inclusion(index, size, |level, index| node(connection, level, index))?;
-            return Ok(Some(Proven { leaf, index, salt, path }));
+        if leaf.kind == kind {
+            let index = index.unsigned_abs();
+            let tip = sign(frontier_at(connection, index + 1).map_err(WriteError::Invalid)?);
+            let path = tlog::inclusion(index, tip.size(), |level, index| node(connection, level, index))?;
+            return Ok(Some(Proven { leaf, index, salt, path, note: tip.note }));
         }
     }
     Ok(None)

@@ -18,7 +18,7 @@ pub(crate) use items::{Item, NewItem, list as items};
 pub(crate) use lanes::{Lane, list as lanes};
 pub(crate) use log::{Tip, frontier, proven, signers_logged};
 pub(crate) use open::{OpenError, StoreKey, create, open, reader};
-pub(crate) use payloads::{Cursor, Upload, UploadError, Uploaded, preview, redeem};
+pub(crate) use payloads::{Cursor, Upload, UploadError, Uploaded, Verified, preview, redeem};
 pub(crate) use publications::{newest as newest_publication, newest_version};
 pub(crate) use requests::{Filed, due, find, list as requests, unprepared};
 pub(crate) use transaction::{Ground, Transaction};

@@ -29,7 +29,9 @@ const VERSION: i64 = 1;
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("there is no store at {0}; run `vault init` first")]
+    #[error(
+        "there is no store at {0}; restore it from a backup. Only where nothing was ever set up, `vault init` makes it"
+    )]
     Missing(PathBuf),
     #[error("there is a store at {0} already; it was left as it is")]
     Exists(PathBuf),

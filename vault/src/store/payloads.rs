@@ -8,6 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 use shared::ids::Digest;
 use shared::limits;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use vault_core::Permit;
 
 /// Chunk rows are numbered payload * 1024 + place.
@@ -128,13 +130,34 @@ pub(crate) struct Cursor {
     offset: u64,
     bytes: u64,
     /// The hash that each chunk must have, where the payload was verified as a whole.
-    verified: Option<Vec<Digest>>,
+    verified: Option<Arc<Vec<Digest>>>,
 }
 
-/// Opens a released payload, in exchange for its permit. All of it is read and hashed before the first byte is given out,
-/// and each chunk again as it goes, so that whatever happens to the store, only what the owner signed leaves.
-pub(crate) fn redeem(connection: &Connection, permit: Permit) -> Result<Option<Cursor>, WriteError> {
-    let Some(mut whole) = cursor(connection, permit.payload(), permit.bytes())? else { return Ok(None) };
+/// Payloads whose whole hash was found right since the start, by that hash, with the hash of each of their chunks.
+#[derive(Default)]
+pub(crate) struct Verified(Mutex<HashMap<Digest, Arc<Vec<Digest>>>>);
+
+/// More than this are forgotten together, and verified again when they are asked for.
+const VERIFIED: usize = 1024;
+
+impl Verified {
+    fn chunks(&self, connection: &Connection, permit: &Permit, whole: Cursor) -> Result<Arc<Vec<Digest>>, WriteError> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&permit.payload()).cloned();
+        if let Some(chunks) = known {
+            return Ok(chunks);
+        }
+        let chunks = Arc::new(verify(connection, permit.payload(), whole)?);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= VERIFIED {
+            all.clear();
+        }
+        all.insert(permit.payload(), chunks.clone());
+        Ok(chunks)
+    }
+}
+
+/// Reads and hashes all of a payload; the hash of each chunk.
+fn verify(connection: &Connection, expected: Digest, mut whole: Cursor) -> Result<Vec<Digest>, WriteError> {
     let (mut hash, mut chunks) = (Sha256::new(), Vec::new());
     loop {
         let data = whole.next(connection)?;
@@ -144,10 +167,18 @@ pub(crate) fn redeem(connection: &Connection, permit: Permit) -> Result<Option<C
         hash.update(&data);
         chunks.push(Digest::of(&data));
     }
-    if Digest(hash.finalize().into()) != permit.payload() {
-        return Err(WriteError::Altered);
-    }
-    Ok(Some(Cursor { offset: permit.offset(), verified: Some(chunks), ..whole }))
+    if Digest(hash.finalize().into()) == expected { Ok(chunks) } else { Err(WriteError::Altered) }
+}
+
+/// Opens a released payload, in exchange for its permit. All of it is read and hashed once before the first byte is given
+/// out, and each chunk again as it goes, so that whatever happens to the store, only what the owner signed leaves.
+pub(crate) fn redeem(connection: &Connection, permit: Permit, known: &Verified) -> Result<Option<Cursor>, WriteError> {
+    let cursor = || cursor(connection, permit.payload(), permit.bytes());
+    let (Some(whole), Some(at)) = (cursor()?, cursor()?) else { return Ok(None) };
+    // The receipt alone is wanted: no byte of the payload leaves.
+    let chunks =
+        if permit.offset() == permit.bytes() { Arc::default() } else { known.chunks(connection, &permit, whole)? };
+    Ok(Some(Cursor { offset: permit.offset(), verified: Some(chunks), ..at }))
 }
 
 /// Opens a draft for the owner's own eyes; only the desk calls this, and the owner's process hashes what it gets.

@@ -8,7 +8,7 @@ use shared::ids::{RequestId, TicketHash};
 use shared::message::{Filing, Subject};
 use shared::sshsig::Signers;
 use shared::tlog::Origin;
-use vault_core::{AfterCommit, Draft, Input, LaneId, Line, Load, Record, Rejected, Stage, State, Step};
+use vault_core::{AfterCommit, Draft, Input, LaneId, Line, Record, Rejected, Stage, State, Step};
 
 /// Seconds.
 const DAY: i64 = 86_400;
@@ -40,21 +40,17 @@ impl Transaction<'_> {
             let same = old.request.filing == filing && old.request.lane == lane;
             return if same { Ok(Done::quiet(Filed::Before)) } else { Err(WriteError::Conflict) };
         }
-        let step = vault_core::file(filing, lane, self.load(lane)?, self.now)?;
+        let step = vault_core::file(filing, lane, self.today(lane)?, self.now)?;
         let (shown, effects) = self.take(step, New::Yes)?;
         Ok(Done { answer: Filed::New, shown: Some(shown), effects })
     }
 
-    fn load(&self, lane: LaneId) -> Result<Load, WriteError> {
-        let now = row(self.now.unix());
-        let count = |query: &str, from: i64| -> Result<usize, WriteError> {
-            let count: i64 = self.connection.prepare_cached(query)?.query_row([lane.0, from], |r| r.get(0))?;
-            Ok(usize::try_from(count).unwrap_or(usize::MAX))
-        };
-        Ok(Load {
-            waiting: count("SELECT count(*) FROM request WHERE lane = ?1 AND waits_until > ?2", now)?,
-            today: count("SELECT count(*) FROM request WHERE lane = ?1 AND filed_at > ?2", now - DAY)?,
-        })
+    /// Requests that this lane filed within the last day.
+    fn today(&self, lane: LaneId) -> Result<usize, WriteError> {
+        let query = "SELECT count(*) FROM request WHERE lane = ?1 AND filed_at > ?2";
+        let from = row(self.now.unix()) - DAY;
+        let count: i64 = self.connection.prepare_cached(query)?.query_row([lane.0, from], |r| r.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// Moves a request along by one input; answers with the stage reached.
@@ -103,15 +99,14 @@ impl Transaction<'_> {
     }
 
     fn insert(&self, state: &State) -> Result<(), WriteError> {
-        let query = "INSERT INTO request (id, ticket, lane, filed_at, undecided, waits_until, ends_at, record) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let query = "INSERT INTO request (id, ticket, lane, filed_at, undecided, ends_at, record) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         self.connection.prepare_cached(query)?.execute(params![
             state.request.id().0,
             state.ticket().0,
             state.request.lane.0,
             row(state.request.filed_at.unix()),
             state.stage.is_undecided(),
-            state.waits_until().map(|t| row(t.unix())),
             state.ends_at().map(|t| row(t.unix())),
             json(state)?,
         ])?;
@@ -119,13 +114,11 @@ impl Transaction<'_> {
     }
 
     fn update(&self, state: &State) -> Result<(), WriteError> {
-        let query = "UPDATE request SET undecided = ?3, waits_until = ?4, ends_at = ?5, record = ?6 \
-                     WHERE id = ?1 AND ticket = ?2";
+        let query = "UPDATE request SET undecided = ?3, ends_at = ?4, record = ?5 WHERE id = ?1 AND ticket = ?2";
         let changed = self.connection.prepare_cached(query)?.execute(params![
             state.request.id().0,
             state.ticket().0,
             state.stage.is_undecided(),
-            state.waits_until().map(|t| row(t.unix())),
             state.ends_at().map(|t| row(t.unix())),
             json(state)?,
         ])?;

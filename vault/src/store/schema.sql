@@ -37,12 +37,10 @@ CREATE TABLE request (
   ticket BLOB NOT NULL,
   lane INTEGER NOT NULL REFERENCES lane (id),
   undecided INTEGER NOT NULL,
-  waits_until INTEGER,
   ends_at INTEGER,
   filed_at INTEGER NOT NULL,
   record TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX request_waiting ON request (lane, waits_until) WHERE waits_until IS NOT NULL;
 CREATE INDEX request_filed ON request (lane, filed_at);
 CREATE INDEX request_by_end ON request (ends_at) WHERE ends_at IS NOT NULL;
 

@@ -164,7 +164,7 @@ fn named(effect: &Effect) -> &'static str {
     match effect {
         Effect::Prepare(_) => "prepare",
         Effect::TellOwner => "owner",
-        Effect::TellVisitor(_) => "visitor",
+        Effect::TellVisitor(..) => "visitor",
         Effect::Serve(_) => "serve",
     }
 }

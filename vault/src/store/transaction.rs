@@ -57,8 +57,12 @@ impl<'a> Transaction<'a> {
         if result.is_err() {
             self.frontier = before;
         }
-        if !self.connection.is_autocommit() {
-            self.connection.execute_batch(end)?;
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch(end)
+        {
+            // What of it is in the transaction is not known: the whole batch is given up, and its commit fails.
+            self.connection.execute_batch("ROLLBACK")?;
+            return Err(error.into());
         }
         result
     }

@@ -142,7 +142,7 @@ pub(crate) async fn file(link: &Link) -> Result<Ticket, Fault> {
 }
 
 /// The most that one lane takes undecided.
-pub(crate) const FILINGS: usize = limits::LANE_WAITING - 10;
+pub(crate) const FILINGS: usize = limits::LANE_DAY - 10;
 
 /// A running reception with a publication of the size of a page.
 pub(crate) struct Page {

@@ -81,3 +81,21 @@ fn a_withdrawn_refusal_stays_a_refusal_in_the_owners_books() {
     let withdrawn = world.moved(refused, Input::Withdrawn, at(3));
     assert_eq!((withdrawn.stage.name(), withdrawn.ends_at()), ("refused", None));
 }
+
+#[test]
+fn at_the_deadline_a_refusal_comes_out_exactly_as_a_lapse_does() {
+    let world = World::new();
+    let end = limits::ASKING_LIFE;
+    for (waiting, twin) in twins(&world) {
+        let refused = world.moved(twin, Input::Refused, at(2));
+        assert_eq!(refused.ends_at(), waiting.ends_at());
+        let [(lapsed, entry, effects), (told, same_entry, same_effects)] =
+            [waiting, refused].map(|state| super::world::done(world.step(state, Input::Tick, at(end)).unwrap()));
+        assert_eq!((entry, super::world::named(&effects)), (same_entry, super::world::named(&same_effects)));
+        // With the clock set back, neither looks alive again.
+        for now in [0, end - 1, end, end + 1] {
+            assert_eq!((lapsed.shown().view(at(now)), told.shown().view(at(now))), (View::Closed, View::Closed));
+        }
+        assert_eq!((lapsed.ends_at(), told.ends_at()), (None, None));
+    }
+}

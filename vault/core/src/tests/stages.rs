@@ -1,7 +1,7 @@
 //! Every stage meets every input.
 
 use super::world::{FILED, World, at, collect, done, draft, filing, item, named, question};
-use crate::{Input, LaneId, Load, Rejected, Stage, Step, Unprepared, file};
+use crate::{Input, LaneId, Rejected, Stage, Step, Unprepared, file};
 use shared::limits;
 use shared::time::Time;
 use shared::tlog::LeafKind;
@@ -95,16 +95,14 @@ fn at_its_deadline_only_time_moves_a_request() {
 
 #[test]
 fn filing_says_what_is_to_be_done_and_a_full_lane_takes_no_more() {
-    let waiting = |waiting| Load { waiting, today: 0 };
-    let full = limits::LANE_WAITING;
+    let full = limits::LANE_DAY;
     for (subject, expected) in
         [(item(), "being prepared: filed: prepare"), (question(), "waiting for an answer: filed: owner")]
     {
         let asked = filing(7, subject);
-        assert_eq!(outcome(file(asked.clone(), LaneId(1), waiting(full - 1), at(0)).unwrap()), expected);
-        let busy = Load { waiting: 0, today: limits::LANE_DAY };
-        for load in [waiting(full), waiting(full + 1), waiting(usize::MAX), busy] {
-            assert_eq!(file(asked.clone(), LaneId(1), load, at(0)).err(), Some(Rejected::LaneFull));
+        assert_eq!(outcome(file(asked.clone(), LaneId(1), full - 1, at(0)).unwrap()), expected);
+        for today in [full, full + 1, usize::MAX] {
+            assert_eq!(file(asked.clone(), LaneId(1), today, at(0)).err(), Some(Rejected::LaneFull));
         }
     }
 }
@@ -113,7 +111,7 @@ fn filing_says_what_is_to_be_done_and_a_full_lane_takes_no_more() {
 fn entries_name_the_request_and_the_decision() {
     let world = World::new();
     let id = super::world::ticket(1).0.to_vec();
-    let filed = file(filing(1, item()), LaneId(1), Load::default(), at(0)).unwrap().entry.unwrap();
+    let filed = file(filing(1, item()), LaneId(1), 0, at(0)).unwrap().entry.unwrap();
     assert_eq!((filed.kind, filed.time), (LeafKind::Filed, Time::from_unix(FILED)));
     assert_eq!(filed.parts, [id.clone(), b"We met at the fair; I am hiring.".to_vec()]);
     let prepared = world.step(world.received(1), Input::Prepared(draft(1)), at(1)).unwrap().entry.unwrap();

@@ -61,10 +61,7 @@ fn a_release_expires_on_its_second_and_not_before() {
 fn no_clock_is_too_late_to_count_with() {
     let world = World::new();
     let last = shared::time::Time::MAX;
-    let filed =
-        crate::file(super::world::filing(1, super::world::item()), crate::LaneId(1), crate::Load::default(), last)
-            .unwrap()
-            .next;
+    let filed = crate::file(super::world::filing(1, super::world::item()), crate::LaneId(1), 0, last).unwrap().next;
     assert_eq!(filed.request.lapses_at(), last);
     assert_eq!(world.moved(filed, Input::Tick, last).stage.name(), "lapsed");
 }

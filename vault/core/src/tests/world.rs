@@ -2,8 +2,8 @@
 
 use super::owner::Owner;
 use crate::{
-    Authority, Choice, Commit, Draft, Effect, Input, LaneId, Line, Load, Rejected, Signed, Stage, State, Step,
-    Unprepared, approval, decide, file,
+    Authority, Choice, Commit, Draft, Effect, Input, LaneId, Line, Rejected, Signed, Stage, State, Step, Unprepared,
+    approval, decide, file,
 };
 use shared::ids::{CollectionId, Digest, ItemId, Nonce, Ticket, TicketHash};
 use shared::message::{Filing, Recipient, Subject};
@@ -76,7 +76,7 @@ pub(super) fn named(effects: &[Effect]) -> String {
     let name = |effect: &Effect| match effect {
         Effect::Prepare(_) => "prepare",
         Effect::TellOwner => "owner",
-        Effect::TellVisitor(_) => "visitor",
+        Effect::TellVisitor(..) => "visitor",
         Effect::Serve(_) => "serve",
     };
     effects.iter().map(name).collect::<Vec<_>>().join(" ")
@@ -105,11 +105,11 @@ impl World {
     }
 
     pub(super) fn received(&self, who: u8) -> State {
-        file(filing(who, item()), LaneId(1), Load::default(), at(0)).unwrap().next
+        file(filing(who, item()), LaneId(1), 0, at(0)).unwrap().next
     }
 
     pub(super) fn asked(&self, who: u8) -> State {
-        file(filing(who, question()), LaneId(1), Load::default(), at(0)).unwrap().next
+        file(filing(who, question()), LaneId(1), 0, at(0)).unwrap().next
     }
 
     pub(super) fn unprepared(&self, who: u8) -> State {

@@ -2,11 +2,10 @@
 
 use super::super::{OpenError, open};
 use super::{Done, Place, question, ticket};
-use crate::store::{Filed, WriteError, redeem};
+use crate::store::{Verified, WriteError, redeem};
 use shared::ids::{CollectionId, Pin};
-use shared::limits;
 use shared::message::Subject;
-use vault_core::{Effect, Input, Rejected};
+use vault_core::{Effect, Input};
 
 #[tokio::test]
 async fn another_ticket_with_the_same_first_half_does_not_overwrite_a_request() {
@@ -21,41 +20,6 @@ async fn another_ticket_with_the_same_first_half_does_not_overwrite_a_request() 
     let withdrawn = running.act(move |t| t.decide(forged, Input::Withdrawn)).await;
     assert!(matches!(withdrawn, Err(WriteError::NoRequest)));
     assert_eq!(running.state(&place, 1).unwrap().ticket(), ticket(1));
-}
-
-#[tokio::test]
-async fn a_wordless_refusal_makes_no_room_in_a_full_lane() {
-    let place = Place::new();
-    let running = place.run();
-    let lane = running.lane().await;
-    let most = u32::try_from(limits::LANE_WAITING).unwrap();
-    let fill = running.act(move |t| {
-        (0..most).try_for_each(|who| t.file(question(who), lane).map(drop))?;
-        Ok(Done::quiet(()))
-    });
-    fill.await.unwrap();
-    let is_full = |filed: &Result<Filed, WriteError>| matches!(filed, Err(WriteError::Rejected(Rejected::LaneFull)));
-    assert!(is_full(&running.act(move |t| t.file(question(most), lane)).await));
-    running.act(|t| t.decide(ticket(3), Input::Refused)).await.unwrap();
-    assert!(is_full(&running.act(move |t| t.file(question(most), lane)).await));
-}
-
-#[tokio::test]
-async fn a_lane_that_files_and_withdraws_comes_to_an_end() {
-    let place = Place::new();
-    let running = place.run();
-    let lane = running.lane().await;
-    let most = u32::try_from(limits::LANE_DAY).unwrap();
-    let churn = running.act(move |t| {
-        for who in 0..most {
-            t.file(question(who), lane)?;
-            t.decide(ticket(who), Input::Withdrawn)?;
-        }
-        Ok(Done::quiet(()))
-    });
-    churn.await.unwrap();
-    let filed = running.act(move |t| t.file(question(most), lane)).await;
-    assert!(matches!(filed, Err(WriteError::Rejected(Rejected::LaneFull))));
 }
 
 #[test]
@@ -93,9 +57,10 @@ async fn a_chunk_that_was_swapped_after_the_approval_is_not_served() {
     let permit = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|effect| if let Effect::Serve(permit) = effect { Some(permit) } else { None })
     };
+    let known = Verified::default();
     // While it is being read: the first chunk was verified, and is verified again.
     let first = permit(collect(1).await.unwrap().1).unwrap();
-    let mut cursor = running.readers.read(|c| redeem(c, first)).unwrap().unwrap();
+    let mut cursor = running.readers.read(|c| redeem(c, first, &known)).unwrap().unwrap();
     let swap = running.act(|t| {
         t.connection.execute("UPDATE chunk SET data = CAST('another secret' AS BLOB)", [])?;
         Ok(Done::quiet(()))
@@ -104,5 +69,9 @@ async fn a_chunk_that_was_swapped_after_the_approval_is_not_served() {
     assert!(matches!(running.readers.read(|c| cursor.next(c)), Err(WriteError::Altered)));
     // And from then on nothing of it is given out.
     let again = permit(collect(1).await.unwrap().1).unwrap();
-    assert!(matches!(running.readers.read(|c| redeem(c, again)), Err(WriteError::Altered)));
+    let mut cursor = running.readers.read(|c| redeem(c, again, &known)).unwrap().unwrap();
+    assert!(matches!(running.readers.read(|c| cursor.next(c)), Err(WriteError::Altered)));
+    let afresh = permit(collect(1).await.unwrap().1).unwrap();
+    let verified = running.readers.read(|c| redeem(c, afresh, &Verified::default()));
+    assert!(matches!(verified, Err(WriteError::Altered)));
 }

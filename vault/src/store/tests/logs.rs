@@ -1,7 +1,8 @@
 //! The evidence log over a long and mixed life.
 
 use super::{NOON, Place, Running, filing, log_key, next_month, noon, question, reception, ticket};
-use crate::store::{Filed, WriteError, frontier, proven, signers_logged};
+use crate::evidence::Notary;
+use crate::store::{Filed, Tip, WriteError, frontier, proven, signers_logged};
 use rusqlite::Connection;
 use shared::ids::{CollectionId, Digest, ItemId, Nonce};
 use shared::message::Subject;
@@ -138,17 +139,22 @@ async fn a_release_has_a_receipt_that_anybody_can_verify() {
     live(&place, &running, item, 4).await;
     live(&place, &running, item, 7).await;
     let Stage::Released(release) = running.state(&place, 4).unwrap().stage else { panic!("not released") };
-    let (tip, key) = (running.writer.tip(), VerifierKey::of(place.origin.clone(), &log_key()));
-    let receipt = crate::evidence::receipt(&running.readers, &tip, &release, &place.signers, &key).unwrap();
-    assert_eq!(receipt.verify(&place.signers, &key).as_ref(), Ok(release.approval()));
-    // Not in a tree that ended before it, and not under another kind.
-    let entry = |kind, size| {
-        let request = ticket(4).request();
-        running.readers.read(|c| proven(c, request, kind, size)).unwrap().map(|p| p.index)
+    let key = VerifierKey::of(place.origin.clone(), &log_key());
+    let notary = Notary {
+        readers: running.readers.clone(),
+        origin: place.origin.clone(),
+        signers: place.signers.clone(),
+        log_key: log_key(),
     };
-    let index = entry(LeafKind::Approved, tip.size()).unwrap();
-    assert_eq!((entry(LeafKind::Approved, index), entry(LeafKind::Approved, index + 1)), (None, Some(index)));
-    assert_eq!(entry(LeafKind::Refused, tip.size()), None);
+    let receipt = crate::evidence::receipt(&notary, &release).unwrap();
+    assert_eq!(receipt.verify(&place.signers, &key).as_ref(), Ok(release.approval()));
+    // Whatever is logged later, the receipt stays as it is: it tells nobody of it.
+    live(&place, &running, item, 10).await;
+    assert_eq!(crate::evidence::receipt(&notary, &release).unwrap(), receipt);
+    let none = running.readers.read(|c| {
+        proven(c, ticket(4).request(), LeafKind::Refused, |frontier| Tip::sign(frontier, &place.origin, &log_key()))
+    });
+    assert!(none.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Payloads: written in pieces, visible when whole, read back byte for byte.
 
 use super::{Place, Running, filing, ticket};
-use crate::store::{Cursor, Upload, UploadError, preview, redeem};
+use crate::store::{Cursor, Upload, UploadError, Verified, preview, redeem};
 use shared::ids::{CollectionId, Digest};
 use shared::limits::{CHUNK, ITEM};
 use shared::message::Subject;
@@ -36,7 +36,7 @@ async fn permit(running: &Running, who: u32, offset: u64) -> Permit {
     let (_, effects) = running.writer.act(move |t| t.decide(ticket(who), collect)).await.unwrap();
     let permit = effects.into_iter().find_map(|effect| match effect {
         Effect::Serve(permit) => Some(permit),
-        Effect::Prepare(_) | Effect::TellOwner | Effect::TellVisitor(_) => None,
+        Effect::Prepare(_) | Effect::TellOwner | Effect::TellVisitor(..) => None,
     });
     permit.unwrap()
 }
@@ -59,14 +59,14 @@ async fn what_was_uploaded_in_chunks_is_released_byte_for_byte_from_any_offset()
     let end = bytes.len();
     for offset in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 77, 3 * CHUNK, end - 1, end] {
         let permit = permit(&running, 1, offset as u64).await;
-        let cursor = running.readers.read(|c| redeem(c, permit)).unwrap().unwrap();
+        let cursor = running.readers.read(|c| redeem(c, permit, &Verified::default())).unwrap().unwrap();
         assert!(rest(&running, cursor) == bytes[offset..], "from {offset}");
     }
     // After a restart the same device resumes.
     running.stop();
     let running = place.run();
     let permit = permit(&running, 1, 5).await;
-    let cursor = running.readers.read(|c| redeem(c, permit)).unwrap().unwrap();
+    let cursor = running.readers.read(|c| redeem(c, permit, &Verified::default())).unwrap().unwrap();
     assert!(rest(&running, cursor) == bytes[5..]);
 }
 
