@@ -45,8 +45,8 @@ pub(crate) enum BrokerError {
 pub(crate) enum Collected {
     /// The receipt, and the payload from the asked offset.
     Delivery(Box<Delivery>, Payload),
-    /// Nothing to collect, and how the request stands.
-    View(#[allow(dead_code, reason = "the page asks for the status anew, and shows that")] View),
+    /// Nothing to collect; the page asks how the request stands, and shows that.
+    Nothing,
 }
 
 /// A payload on its way to a visitor; it holds one of [`limits::DELIVERIES`] places until it is dropped.
@@ -180,8 +180,8 @@ impl Broker {
         if let Reply::Delivery(delivery) = reply {
             return Ok(Collected::Delivery(delivery, Payload { body, _place, _share }));
         }
-        let Reply::View(view) = reply else { return Err(self.breach()) };
-        Ok(Collected::View(view))
+        let Reply::View(_) = reply else { return Err(self.breach()) };
+        Ok(Collected::Nothing)
     }
 
     /// Hints from now on.

@@ -78,7 +78,7 @@ async fn manifest(app: &App, held: &Held) -> Result<Option<Manifest>, Failure> {
 async fn collect(app: &App, held: &Held, offset: u64) -> Result<Option<(Delivery, Payload)>, Failure> {
     Ok(match app.broker.collect(&held.ticket, held.collection, offset).await? {
         Collected::Delivery(delivery, payload) => Some((*delivery, payload)),
-        Collected::View(_) => None,
+        Collected::Nothing => None,
     })
 }
 

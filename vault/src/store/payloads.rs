@@ -125,6 +125,7 @@ fn forget(connection: &Connection, payload: i64) -> Result<(), rusqlite::Error> 
 }
 
 /// Where a reader stands in one payload.
+#[derive(Clone)]
 pub(crate) struct Cursor {
     payload: i64,
     offset: u64,
@@ -173,12 +174,14 @@ fn verify(connection: &Connection, expected: Digest, mut whole: Cursor) -> Resul
 /// Opens a released payload, in exchange for its permit. All of it is read and hashed once before the first byte is given
 /// out, and each chunk again as it goes, so that whatever happens to the store, only what the owner signed leaves.
 pub(crate) fn redeem(connection: &Connection, permit: Permit, known: &Verified) -> Result<Option<Cursor>, WriteError> {
-    let cursor = || cursor(connection, permit.payload(), permit.bytes());
-    let (Some(whole), Some(at)) = (cursor()?, cursor()?) else { return Ok(None) };
+    let Some(whole) = cursor(connection, permit.payload(), permit.bytes())? else { return Ok(None) };
     // The receipt alone is wanted: no byte of the payload leaves.
-    let chunks =
-        if permit.offset() == permit.bytes() { Arc::default() } else { known.chunks(connection, &permit, whole)? };
-    Ok(Some(Cursor { offset: permit.offset(), verified: Some(chunks), ..at }))
+    let chunks = if permit.offset() == permit.bytes() {
+        Arc::default()
+    } else {
+        known.chunks(connection, &permit, whole.clone())?
+    };
+    Ok(Some(Cursor { offset: permit.offset(), verified: Some(chunks), ..whole }))
 }
 
 /// Opens a draft for the owner's own eyes; only the desk calls this, and the owner's process hashes what it gets.
