@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks a webizen receipt without webizen.
 
-A receipt shows that the owner of a vault approved the release of exact bytes, and that the vault's log has the
-approval. This program needs Python 3.8, `ssh-keygen` (OpenSSH 8.2) and `openssl` (3.0), and nothing of webizen. It
-shares no code with the product. It writes one line for each check and ends with status 0 if all of them hold, 1 if one
-does not, and 2 if it was called wrongly.
+A receipt shows that the owners of a vault approved the release of exact bytes, or said exact words to a visitor, and
+that the vault's log has it. This program needs Python 3.8, `ssh-keygen` (OpenSSH 8.2) and `openssl` (3.0), and nothing
+of webizen. It shares no code with the product. It writes one line for each check and ends with status 0 if all of them
+hold, 1 if one does not, and 2 if it was called wrongly.
 """
 
 import argparse
@@ -26,17 +26,21 @@ SIZE_MAX = 1 << 62
 TIME_MAX = 253_402_207_200
 NAMESPACE = "release@webizen"
 PRINCIPAL = "owner"
-MEMBERS = ("format", "statement", "signature", "signers", "log_key", "time", "kind", "salt", "proof")
-# The fields of an approval, in their order, and what each value looks like.
+SIGNERS_MAX = 64
+MEMBERS = ("format", "statement", "signatures", "signers", "log_key", "time", "kind", "salt", "proof")
+# The fields of each kind of statement, in their order, and what each value looks like.
 HEX32, HEX64 = "[0-9a-f]{32}", "[0-9a-f]{64}"
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 NUMBER = "0|[1-9][0-9]{0,19}"
-FIELDS = (
-    ("kind", "approval"),
+COMMON = (
     ("vault", "[a-z0-9.-]+/[a-z0-9._/-]+"),
     ("request", HEX32),
     ("subject", "(item|question): .+"),
     ("recipient", f"(ticket|hpke-x25519) sha256:{HEX64}"),
+)
+APPROVAL = (
+    ("kind", "approval"),
+    *COMMON,
     ("delivery", "plain|sealed"),
     ("purpose", ".*"),
     ("terms-sha256", f"none|{HEX64}"),
@@ -49,6 +53,14 @@ FIELDS = (
     ("not-after", STAMP),
     ("nonce", HEX32),
 )
+QUESTION = (("kind", "question"), *COMMON, ("text", ".+"), ("prepared-at", STAMP), ("nonce", HEX32))
+REFUSAL = (("kind", "refusal"), *COMMON, ("words", "none|text: .+"), ("decided-at", STAMP), ("nonce", HEX32))
+# What the log says happened, what the owners signed for it, and how to call that.
+KINDS = {
+    "approved": (APPROVAL, "an approval"),
+    "asked": (QUESTION, "a question"),
+    "refused": (REFUSAL, "a refusal"),
+}
 # RFC 8410, section 4: everything of an Ed25519 SubjectPublicKeyInfo but the key.
 ED25519_DER = bytes.fromhex("302a300506032b6570032100")
 
@@ -124,11 +136,14 @@ def load_receipt(path):
         raise Failed("the receipt is not a JSON file") from error
     if not isinstance(receipt, dict) or set(receipt) != set(MEMBERS):
         raise Failed("the file is not a receipt, or one of another version")
-    if receipt["format"] != "webizen receipt v1" or receipt["kind"] != "approved":
+    if receipt["format"] != "webizen receipt v1" or receipt["kind"] not in tuple(KINDS):
         raise Failed("the receipt is of another version or kind than this program knows")
     if type(receipt["time"]) is not int or not 0 <= receipt["time"] <= TIME_MAX:
         raise Failed("the receipt's time is no time")
-    texts = [receipt[name] for name in MEMBERS if name != "time"]
+    signatures = receipt["signatures"]
+    if not isinstance(signatures, list) or not 0 < len(signatures) <= SIGNERS_MAX:
+        raise Failed("the receipt's signatures are not a list of some")
+    texts = signatures + [receipt[name] for name in MEMBERS if name not in ("time", "signatures")]
     if not all(isinstance(text, str) and not re.search("[\ud800-\udfff]", text) for text in texts):
         raise Failed("a part of the receipt is not text")
     if not re.fullmatch(HEX64, receipt["salt"], re.ASCII):
@@ -136,30 +151,41 @@ def load_receipt(path):
     return receipt
 
 
-def check_statement(statement):
-    """The approval's fields."""
-    lines = statement.split("\n")
-    if len(lines) != len(FIELDS) + 2 or lines[0] != "webizen statement v1" or lines[-1] != "":
-        raise Failed("the signed text is not an approval")
+def check_statement(receipt):
+    """The fields of a statement of the receipt's kind."""
+    fields, kind = KINDS[receipt["kind"]]
+    lines = receipt["statement"].split("\n")
+    if len(lines) != len(fields) + 2 or lines[0] != "webizen statement v1" or lines[-1] != "":
+        raise Failed(f"the signed text is not {kind}")
     values = {}
-    for (name, form), line in zip(FIELDS, lines[1:]):
+    for (name, form), line in zip(fields, lines[1:]):
         if not line.startswith(name + ": ") or not re.fullmatch(form, line[len(name) + 2:], re.ASCII):
-            raise Failed(f"the signed text is not an approval: its field {name} is wrong")
+            raise Failed(f"the signed text is not {kind}: its field {name} is wrong")
         values[name] = line[len(name) + 2:]
     return values
 
 
-def check_signature(receipt, signers):
-    """The fingerprint of the key that signed."""
+def check_signatures(receipt, signers):
+    """The fingerprints of the keys that signed, each another."""
+    keys = [check_signature(receipt["statement"], signature, signers) for signature in receipt["signatures"]]
+    if len(set(keys)) != len(keys):
+        raise Failed("one owner's key has signed more than once")
+    return ", ".join(keys)
+
+
+def check_signature(statement, signature, signers):
+    """The fingerprint of the key that made this signature."""
     with tempfile.TemporaryDirectory() as folder:
         signers = scratch_file(folder, "signers", signers)
-        signature = scratch_file(folder, "signature", receipt["signature"].encode())
+        signature = scratch_file(folder, "signature", signature.encode())
         command = ("ssh-keygen", "-Y", "verify", "-I", PRINCIPAL, "-n", NAMESPACE, "-f", signers, "-s", signature)
-        good, said = run(*command, stdin=receipt["statement"].encode())
+        good, said = run(*command, stdin=statement.encode())
     if not good:
-        raise Failed(f"ssh-keygen does not accept the owner's signature ({said})")
+        raise Failed(f"ssh-keygen does not accept an owner's signature ({said})")
     fingerprint = re.search("SHA256:[A-Za-z0-9+/]+", said)
-    return fingerprint.group() if fingerprint else said
+    if not fingerprint:
+        raise Failed("ssh-keygen does not say whose signature it accepts")
+    return fingerprint.group()
 
 
 def read_log_key(text):
@@ -230,9 +256,9 @@ def check_checkpoint(note, log_key):
 
 
 def leaf_hash(receipt):
-    """The hash of the log entry that this approval must have."""
+    """The hash of the log entry that this statement must have."""
     commitment = hashlib.sha256(bytes.fromhex(receipt["salt"]))
-    for part in (receipt["statement"].encode(), receipt["signature"].encode()):
+    for part in [receipt["statement"].encode()] + [signature.encode() for signature in receipt["signatures"]]:
         commitment.update(len(part).to_bytes(8, "big") + part)
     instant = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=receipt["time"])
     stamp = instant.isoformat(timespec="seconds") + "Z"
@@ -261,11 +287,13 @@ def check_inclusion(receipt, index, hashes, size, root):
     if index >= size:
         raise Failed("the log entry's number is beyond the checkpoint")
     if root_from(leaf, index, size, hashes) != root:
-        raise Failed("the log does not have this approval: the inclusion proof leads to another root")
+        raise Failed("the log does not have this statement: the inclusion proof leads to another root")
     return stamp
 
 
 def check_payload(path, approval):
+    if approval["kind"] != "approval":
+        raise Failed("there is none: only an approval releases a file")
     sha256, length = hashlib.sha256(), 0
     try:
         with open(path, "rb") as file:
@@ -310,22 +338,22 @@ def same(found, wanted, otherwise):
 
 def check_owner(report, receipt, options):
     """The statement and who signed it."""
-    approval = report.check(
-        "statement", check_statement, receipt["statement"],
-        say=lambda fields: f"an approval for request {fields['request']}, {plain(fields['subject'])}",
+    statement = report.check(
+        "statement", check_statement, receipt,
+        say=lambda fields: f"{KINDS[receipt['kind']][1]} for request {fields['request']}, {plain(fields['subject'])}",
     )
     if options.signers:
         trusted = report.check("trusted keys", read_file, options.signers, "the file of --signers",
                                say=lambda _: "those of --signers")
         if trusted is not None:
-            report.check("owner's signature", check_signature, receipt, trusted, say=lambda key: f"by {key}")
+            report.check("owners' signatures", check_signatures, receipt, trusted, say=lambda key: f"by {key}")
         own = "receipt's own list of keys"
     else:
         report.note("trusted keys",
-                    "those in the receipt, for want of --signers; compare the fingerprint with the owner")
-        own = "owner's signature"
-    report.check(own, check_signature, receipt, receipt["signers"].encode(), say=lambda key: f"has {key}")
-    return approval
+                    "those in the receipt, for want of --signers; compare the fingerprints with the owners")
+        own = "owners' signatures"
+    report.check(own, check_signatures, receipt, receipt["signers"].encode(), say=lambda keys: f"has {keys}")
+    return statement
 
 
 def check_log(report, receipt, options):
@@ -344,7 +372,7 @@ def check_log(report, receipt, options):
                         say=lambda head: f"signed by the log, {head[0]} entries")
     if head is not None:
         report.check("log entry", check_inclusion, receipt, index, hashes, *head,
-                     say=lambda stamp: f"the log has the approval, dated {stamp}")
+                     say=lambda stamp: f"the log has the statement, dated {stamp}")
     return log_key[0]
 
 
@@ -352,31 +380,31 @@ def check_all(report, options):
     receipt = report.check("receipt", load_receipt, options.receipt, say=lambda _: "webizen receipt v1")
     if receipt is None:
         return
-    approval = check_owner(report, receipt, options)
+    statement = check_owner(report, receipt, options)
     origin = check_log(report, receipt, options)
-    if approval is None:
+    if statement is None:
         return
     if origin is not None:
-        report.check("vault", same, approval["vault"], origin, "the approval names another vault than the log's",
+        report.check("vault", same, statement["vault"], origin, "the statement names another vault than the log's",
                      say=lambda vault: f"statement, checkpoint and log key agree on {vault}")
     if options.payload:
-        report.check("payload", check_payload, options.payload, approval,
+        report.check("payload", check_payload, options.payload, statement,
                      say=lambda length: f"the {length} bytes that were approved")
-    else:
-        report.note("payload", f"not given; it has {approval['payload-bytes']} bytes "
-                               f"and the SHA-256 {approval['payload-sha256']}")
+    elif receipt["kind"] == "approved":
+        report.note("payload", f"not given; it has {statement['payload-bytes']} bytes "
+                               f"and the SHA-256 {statement['payload-sha256']}")
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(
-        description="Checks a webizen receipt without webizen: who approved, what, and that the vault's log has it.",
+        description="Checks a webizen receipt without webizen: who signed, what, and that the vault's log has it.",
         epilog="Without --signers and --log-key the keys in the receipt itself are used: the checks then show that the "
-               "receipt is whole, and the keys are yours to compare with the owner. Status: 0 all checks hold, 1 one "
-               "does not, 2 wrong arguments.",
+               "receipt is whole, and the keys are yours to compare with the owners. How many of them must sign, they "
+               "can tell. Status: 0 all checks hold, 1 one does not, 2 wrong arguments.",
     )
     parser.add_argument("receipt", metavar="RECEIPT.json", help="the receipt as downloaded")
-    parser.add_argument("payload", metavar="PAYLOAD", nargs="?", help="the file that came with it")
-    parser.add_argument("--signers", metavar="FILE", help="the owner's keys, as an OpenSSH allowed_signers file")
+    parser.add_argument("payload", metavar="PAYLOAD", nargs="?", help="the file that came with an approval")
+    parser.add_argument("--signers", metavar="FILE", help="the owners' keys, as an OpenSSH allowed_signers file")
     parser.add_argument("--log-key", metavar="VKEY", help="the vault's log key: name+id+key, in C2SP signed-note form")
     return parser.parse_args()
 

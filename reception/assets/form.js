@@ -16,7 +16,7 @@ for (const field of document.querySelectorAll("[data-limit]")) {
   count();
 }
 
-const form = document.getElementById("request");
+const form = document.querySelector("form[data-once]");
 form?.addEventListener("submit", (event) => {
   const button = form.querySelector("button");
   if (button.getAttribute("aria-disabled") === "true") event.preventDefault();

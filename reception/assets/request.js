@@ -1,25 +1,44 @@
-// Renews the page as soon as the owner has decided, and copies the return code.
+// Renews the page as soon as the request stands otherwise, and copies the return code.
 
 const standing = document.getElementById("standing");
 const { request, state } = standing.dataset;
 const POLL = 10_000;
 
+const written = document.getElementById("answer");
+
+// The page may be the answer to a form: its address is asked for anew, so that no form is sent twice.
+function renew() {
+  location.replace(`/requests/${request}`);
+}
+
+// Words that were typed are never thrown away.
+function turn() {
+  if (written?.value) document.getElementById("turned").hidden = false;
+  else renew();
+}
+
 function follow() {
   const source = new EventSource(`/requests/${request}/events`);
   source.addEventListener("changed", (event) => {
-    if (event.data === state) return;
+    // A question can be read and answered whether the owner's machine is there just now or not.
+    if (event.data === state || (written && event.data === "away")) return;
     source.close();
-    location.reload();
+    turn();
   });
   source.addEventListener("error", () => {
     // The browser tries again by itself unless it was refused; then the page asks in the old way.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), POLL);
+    if (source.readyState === EventSource.CLOSED) poll();
   });
 }
 
-if (state === "waiting" || state === "away") {
+function poll() {
+  if (!written) setTimeout(renew, POLL);
+}
+
+const open = ["waiting", "question", "unproven", "away", "kept", "paused"];
+if (open.includes(state) && !document.querySelector(".mine")) {
   if ("EventSource" in window) follow();
-  else setTimeout(() => location.reload(), POLL);
+  else poll();
 }
 
 const copy = document.getElementById("copy");

@@ -5,9 +5,11 @@
 
 use bytes::Bytes;
 use link::{Body, CallError, Goodbye, Link};
-use shared::ids::{CollectionId, Ticket, TicketHash};
+use shared::ids::{CollectionId, Nonce, Ticket, TicketHash};
 use shared::limits;
-use shared::message::{Call, Delivery, Filing, Refused, Reply, View};
+use shared::message::{Call, Delivery, Filing, Refused, Reply, View, VisitorAnswer};
+use shared::receipt::Receipt;
+use shared::seal::Sealed;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
@@ -21,7 +23,7 @@ const SHARES: u32 = 3;
 
 /// What may have changed. Never state: whoever gets one asks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hint {
+pub enum Hint {
     /// This request.
     Request(TicketHash),
     /// The link came or went.
@@ -32,7 +34,7 @@ pub(crate) enum Hint {
 
 /// Why the vault gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BrokerError {
+pub enum BrokerError {
     /// No vault is connected, or the call broke: whether it was carried out is unknown, and asking again is safe.
     #[error("the owner's vault is not connected; try again later")]
     Away,
@@ -42,7 +44,7 @@ pub(crate) enum BrokerError {
 }
 
 /// What came of asking for a release.
-pub(crate) enum Collected {
+pub enum Collected {
     /// The receipt, and the payload from the asked offset.
     Delivery(Box<Delivery>, Payload),
     /// Nothing to collect; the page asks how the request stands, and shows that.
@@ -50,7 +52,7 @@ pub(crate) enum Collected {
 }
 
 /// A payload on its way to a visitor; it holds one of [`limits::DELIVERIES`] places until it is dropped.
-pub(crate) struct Payload {
+pub struct Payload {
     body: Body,
     _place: OwnedSemaphorePermit,
     _share: Share,
@@ -89,14 +91,14 @@ impl Payload {
     ///
     /// # Errors
     /// As there.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
         self.body.chunk().await
     }
 }
 
 /// The way to the vault. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Broker(Arc<Inner>);
+pub struct Broker(Arc<Inner>);
 
 struct Inner {
     current: RwLock<Current>,
@@ -129,7 +131,7 @@ impl Default for Broker {
 
 impl Broker {
     /// Whether a vault is connected now.
-    pub(crate) fn up(&self) -> bool {
+    pub fn up(&self) -> bool {
         self.link().is_ok()
     }
 
@@ -137,8 +139,17 @@ impl Broker {
     ///
     /// # Errors
     /// [`BrokerError`]; filing the same again is safe.
-    pub(crate) async fn file(&self, filing: Filing) -> Result<(), BrokerError> {
+    pub async fn file(&self, filing: Filing) -> Result<(), BrokerError> {
         let (Reply::Filed, _) = self.call(&Call::File(filing)).await? else { return Err(self.breach()) };
+        Ok(())
+    }
+
+    /// Hands over a sealed request; when this returns, the vault holds it durably.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; handing the same over again is safe.
+    pub(crate) async fn forward(&self, ticket: TicketHash, sealed: Sealed) -> Result<(), BrokerError> {
+        let (Reply::Filed, _) = self.call(&Call::Forward { ticket, sealed }).await? else { return Err(self.breach()) };
         Ok(())
     }
 
@@ -146,17 +157,41 @@ impl Broker {
     ///
     /// # Errors
     /// [`BrokerError`]
-    pub(crate) async fn status(&self, ticket: &Ticket) -> Result<View, BrokerError> {
+    pub async fn status(&self, ticket: &Ticket) -> Result<View, BrokerError> {
         let call = Call::Status { ticket: ticket.clone() };
         let (Reply::View(view), _) = self.call(&call).await? else { return Err(self.breach()) };
         Ok(view)
+    }
+
+    /// The owner's words about a request, not yet verified; `None` when there are none.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub async fn words(&self, ticket: &Ticket) -> Result<Option<Receipt>, BrokerError> {
+        match self.call(&Call::Words { ticket: ticket.clone() }).await?.0 {
+            Reply::Words(receipt) => Ok(Some(*receipt)),
+            Reply::View(_) => Ok(None),
+            Reply::Welcome(_) | Reply::Filed | Reply::Delivery(_) | Reply::Publication(_) | Reply::Refused(_) => {
+                Err(self.breach())
+            }
+        }
+    }
+
+    /// Answers the owner's question of this nonce; when this returns, the vault holds the answer durably.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; answering the same again is safe.
+    pub async fn answer(&self, ticket: &Ticket, question: Nonce, text: VisitorAnswer) -> Result<(), BrokerError> {
+        let call = Call::Answer { ticket: ticket.clone(), question, text };
+        let (Reply::View(_), _) = self.call(&call).await? else { return Err(self.breach()) };
+        Ok(())
     }
 
     /// Takes a request back, and tells how it stands then.
     ///
     /// # Errors
     /// [`BrokerError`]
-    pub(crate) async fn withdraw(&self, ticket: &Ticket) -> Result<View, BrokerError> {
+    pub async fn withdraw(&self, ticket: &Ticket) -> Result<View, BrokerError> {
         let call = Call::Withdraw { ticket: ticket.clone() };
         let (Reply::View(view), _) = self.call(&call).await? else { return Err(self.breach()) };
         Ok(view)
@@ -166,7 +201,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`BrokerError`]
-    pub(crate) async fn collect(
+    pub async fn collect(
         &self,
         ticket: &Ticket,
         collection: CollectionId,
@@ -185,7 +220,7 @@ impl Broker {
     }
 
     /// Hints from now on.
-    pub(crate) fn changes(&self) -> broadcast::Receiver<Hint> {
+    pub fn changes(&self) -> broadcast::Receiver<Hint> {
         self.0.hints.subscribe()
     }
 

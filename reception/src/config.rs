@@ -191,24 +191,30 @@ impl fmt::Display for Advertised {
     }
 }
 
-/// What a browser calls the page's origin (RFC 6454, section 6.2): `https://`, a host, and a port unless it is 443.
+/// What a browser calls the page's origin (RFC 6454, section 6.2): `https://`, a host, and a port unless it is the scheme's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PublicOrigin(String);
 
 /// Not an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an origin is written like https://ask.example.org, in lower case and without anything after the host and port"
+    "an origin is written like https://ask.example.org or https://ask.example.org:8443, in lower case, without the port that \
+     the scheme has anyway, and without anything after that"
 )]
 pub(crate) struct BadOrigin;
 
 impl FromStr for PublicOrigin {
     type Err = BadOrigin;
     fn from_str(text: &str) -> Result<Self, BadOrigin> {
-        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(BadOrigin)?;
-        let port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let dialled = if port { host.to_owned() } else { format!("{host}:443") };
-        let right = dialled.parse::<Address>().is_ok() && !text.bytes().any(|c| c.is_ascii_uppercase());
+        let (host, usual) = match text.strip_prefix("https://") {
+            Some(host) => (host, "443"),
+            None => (text.strip_prefix("http://").ok_or(BadOrigin)?, "80"),
+        };
+        let port = host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.contains(']'));
+        let dialled = if port.is_some() { host.to_owned() } else { format!("{host}:{usual}") };
+        // No browser writes the scheme's own port, so with it no form would ever be taken.
+        let right =
+            dialled.parse::<Address>().is_ok() && port != Some(usual) && !text.bytes().any(|c| c.is_ascii_uppercase());
         if right { Ok(Self(text.to_owned())) } else { Err(BadOrigin) }
     }
 }
@@ -286,14 +292,27 @@ mod tests {
 
     #[test]
     fn origins_are_those_that_browsers_send() {
-        for good in
-            ["https://ask.example.org", "http://127.0.0.1:8080", "https://[2001:db8::7]", "https://[2001:db8::7]:8443"]
-        {
+        for good in [
+            "https://ask.example.org",
+            "http://127.0.0.1:8080",
+            "https://[2001:db8::7]",
+            "https://[2001:db8::7]:8443",
+            "http://a:443",
+        ] {
             assert_eq!(good.parse::<PublicOrigin>().unwrap().as_str(), good);
         }
-        for bad in
-            ["ask.example.org", "https://", "https://a/", "https://A.example.org", "ftp://a", "https://a b", "null"]
-        {
+        for bad in [
+            "ask.example.org",
+            "https://",
+            "https://a/",
+            "https://A.example.org",
+            "ftp://a",
+            "https://a b",
+            "null",
+            "https://a:443",
+            "http://a:80",
+            "https://[::1]:443",
+        ] {
             assert_eq!(bad.parse::<PublicOrigin>(), Err(BadOrigin), "{bad}");
         }
     }

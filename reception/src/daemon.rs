@@ -5,11 +5,13 @@
 
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError};
-use crate::home::{Home, HomeError};
+use crate::courier::Courier;
+use crate::home::{Home, HomeError, file_exit};
 use crate::keys::{Keys, KeysError};
 use crate::library::Library;
 use crate::lobby::Lobby;
 use crate::peer::{PeerError, PeerFile};
+use crate::spool::{Spool, Unusable};
 use crate::web;
 use link::{Identity, LinkError, Pins};
 use node::files;
@@ -50,6 +52,9 @@ pub(crate) enum ServeError {
     /// A file or folder.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The sealed requests.
+    #[error(transparent)]
+    Spool(#[from] Unusable),
     /// Pages cannot be served there.
     #[error("cannot listen on {address} for pages (http.listen): {source}{}", advice(source, "http.listen"))]
     Http {
@@ -88,7 +93,9 @@ impl ServeError {
             Self::Key(error) => error.exit(),
             Self::Peer(error) => error.exit(),
             Self::Home(error) => error.exit(),
-            Self::Http { .. }
+            Self::Spool(Unusable::File(error)) => file_exit(error),
+            Self::Spool(Unusable::Damaged(_) | Unusable::OtherVault | Unusable::Refused)
+            | Self::Http { .. }
             | Self::Link { .. }
             | Self::Setup(_)
             | Self::System(_)
@@ -162,7 +169,10 @@ async fn run(home: &Home, config: Config, keys: Keys) -> Result<(), ServeError> 
         library: Library::new(home.publications()),
         pins: Pins::default(),
         paired: Arc::default(),
+        surroundings: Arc::new(node::Machine),
     };
+    let spool = Spool::open(home.spool())?;
+    let courier = Courier::new(lobby.broker.clone(), spool, lobby.paired.clone());
     let mut link = LinkThread::start(config.link_listen, keys.identity, lobby.clone(), home.vault_line()).await?;
     let addresses = Addresses { http: pages.local_addr()?, link: link.address };
     let written = home.addresses().map_err(HomeError::from)?;
@@ -170,7 +180,9 @@ async fn run(home: &Home, config: Config, keys: Keys) -> Result<(), ServeError> 
     tracing::info!("reception: page http://{}/ , link {}", addresses.http, addresses.link);
     tell_systemd(&[NotifyState::Ready]);
     tokio::spawn(watchdog(link.runtime.clone()));
-    let site = web::Site { broker: lobby.broker, library: lobby.library, settings: settings(&config)? };
+    link.runtime.spawn(courier.clone().run());
+    let Lobby { broker, library, paired, .. } = lobby;
+    let site = web::Site { broker, courier, library, paired, settings: settings(&config)? };
     let ended = serve_pages(pages, site, signals, &mut link.ended).await;
     tell_systemd(&[NotifyState::Stopping]);
     link.stop().await;
@@ -354,6 +366,7 @@ mod tests {
             library: Library::new(home.publications()),
             pins: Pins::default(),
             paired: Arc::default(),
+            surroundings: Arc::new(node::Machine),
         }
     }
 

@@ -100,6 +100,11 @@ impl Home {
         self.state().join("publications")
     }
 
+    /// The folder of sealed requests that wait for the vault.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.state().join("spool")
+    }
+
     /// Where the running reception says what it listens on.
     ///
     /// # Errors

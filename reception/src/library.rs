@@ -1,8 +1,8 @@
 //! The publication that the reception serves: verified before it is stored, stored before it is served, and verified again
 //! whenever it is read back.
 //!
-//! On disk a publication is one folder named after its version, with the statement, the signature and the bundle exactly as
-//! the owner signed them. The file `current` names the version in force and is switched last, so that a crash at any
+//! On disk a publication is one folder named after its version, with the statement, the signatures (one armour after the
+//! other in the file `signature`) and the bundle exactly as the owners signed them. The file `current` names the version in force and is switched last, so that a crash at any
 //! instant leaves the old publication or the new one, whole.
 
 use crate::agent::{Shelf, ShelfError};
@@ -12,7 +12,7 @@ use shared::ids::Digest;
 use shared::limits;
 use shared::message::PublicationHead;
 use shared::publication::{BadBundle, Bundle};
-use shared::sshsig::{self, BadSignature};
+use shared::sshsig::{self, BadSignature, SIGNERS_MAX};
 use shared::statement::{self, BadStatement, Publication, Statement};
 use shared::time::Time;
 use shared::tlog::Origin;
@@ -45,9 +45,12 @@ pub(crate) enum Unverified {
     /// A part is longer than any publication's.
     #[error("its {0} is over the size limit")]
     TooLong(&'static str),
-    /// The signature is no owner's of the paired vault.
+    /// A signature is no owner's of the paired vault.
     #[error("its signature does not verify: {0}")]
     Signature(#[from] BadSignature),
+    /// No signature, or one owner's twice.
+    #[error("it has no signature, or one owner's twice")]
+    Signatures,
     /// The signed text is no statement.
     #[error("its statement cannot be read: {0}")]
     Statement(#[from] BadStatement),
@@ -177,7 +180,7 @@ impl Library {
         bundle: &[u8],
     ) -> Result<Arc<Published>, LibraryError> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let (signed, read) = verify(peer, &head.statement, &head.signature, bundle)?;
+        let (signed, read) = verify(peer, &head.statement, &head.signatures, bundle)?;
         let held = self.version();
         if signed.version <= held {
             return Err(LibraryError::NotNewer { held, offered: signed.version });
@@ -198,9 +201,9 @@ impl Library {
         let version: u64 = version.trim_end().parse().map_err(|_| Damage::Current)?;
         let folder = self.folder.join(version.to_string());
         let statement = read_text(&folder.join("statement"), limits::STATEMENT, "statement")?;
-        let signature = read_text(&folder.join("signature"), limits::SIGNATURE, "signature")?;
+        let signatures = read_text(&folder.join("signature"), limits::FRAME, "signatures")?;
         let bundle = read_bounded(&folder.join("bundle.json"), limits::PUBLICATION, "bundle")?;
-        let (signed, bundle) = verify(peer, &statement, &signature, &bundle)?;
+        let (signed, bundle) = verify(peer, &statement, &armours(&signatures), &bundle)?;
         if signed.version == version { Ok(Some((signed, bundle))) } else { Err(Damage::Current) }
     }
 
@@ -213,7 +216,7 @@ impl Library {
         }
         files::make_folder(&temporary)?;
         files::write_new(&temporary.join("statement"), head.statement.as_bytes())?;
-        files::write_new(&temporary.join("signature"), head.signature.as_bytes())?;
+        files::write_new(&temporary.join("signature"), head.signatures.concat().as_bytes())?;
         files::write_new(&temporary.join("bundle.json"), bundle)?;
         fs::rename(&temporary, &folder).map_err(failed("name", &folder))?;
         files::sync_folder(&folder)?;
@@ -243,18 +246,36 @@ impl Library {
     }
 }
 
-/// What the statement says and what the bundle holds, if an owner of the paired vault signed exactly these bytes.
-fn verify(peer: &Peer, statement: &str, signature: &str, bundle: &[u8]) -> Result<(Publication, Bundle), Unverified> {
+/// The signatures in a file that has one armour after the other. Damage shows when they are verified.
+fn armours(text: &str) -> Vec<String> {
+    const BEGIN: &str = "-----BEGIN";
+    let starts = || text.match_indices(BEGIN).map(|(at, _)| at).skip(1);
+    let ends = starts().chain([text.len()]);
+    [0].into_iter().chain(starts()).zip(ends).map(|(start, end)| text[start..end].to_owned()).collect()
+}
+
+/// What the statement says and what the bundle holds, if owners of the paired vault signed exactly these bytes. How many of
+/// them must is known to the vault, which publishes nothing before.
+fn verify(
+    peer: &Peer,
+    statement: &str,
+    signatures: &[String],
+    bundle: &[u8],
+) -> Result<(Publication, Bundle), Unverified> {
     for (part, size, limit) in [
         ("statement", statement.len(), limits::STATEMENT),
-        ("signature", signature.len(), limits::SIGNATURE),
+        ("list of signatures", signatures.len(), SIGNERS_MAX),
         ("bundle", bundle.len(), limits::PUBLICATION),
     ] {
         if size > limit {
             return Err(Unverified::TooLong(part));
         }
     }
-    sshsig::verify(peer.signers(), statement::NAMESPACE, statement.as_bytes(), signature)?;
+    let check = |s: &String| sshsig::verify(peer.signers(), statement::NAMESPACE, statement.as_bytes(), s);
+    let keys = signatures.iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() || keys.iter().enumerate().any(|(i, key)| keys[..i].contains(key)) {
+        return Err(Unverified::Signatures);
+    }
     let statement = Statement::parse(statement)?;
     let kind = statement.kind();
     let Statement::Publication(signed) = statement else { return Err(Unverified::Kind(kind)) };

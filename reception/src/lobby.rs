@@ -4,15 +4,15 @@ use crate::broker::{Broker, Hint};
 use crate::library::{Library, LibraryError};
 use crate::peer::Peer;
 use link::{CallError, EventReceiver, Goodbye, Link, LinkError, Listener, Pins};
+use node::Surroundings;
 use shared::limits;
 use shared::message::{Call, Event, Hello, Name, PROTOCOLS, Refused, Reply, Welcome};
 use shared::pairing::NodeName;
-use shared::time::Time;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::{Instant, timeout};
@@ -42,6 +42,8 @@ pub(crate) struct Lobby {
     pub(crate) pins: Pins,
     /// Whose signatures count.
     pub(crate) paired: Arc<Paired>,
+    /// The clock.
+    pub(crate) surroundings: Arc<dyn Surroundings>,
 }
 
 /// Why a link was not taken.
@@ -95,6 +97,8 @@ impl Lobby {
         let mut flush = tokio::time::interval(REFUSALS);
         loop {
             tokio::select! {
+                // In this order, so that a simulated run can be had again.
+                biased;
                 // A sender that is gone means stop, too.
                 _ = stop.wait_for(|stop| *stop) => break,
                 arrived = listener.accept() => match arrived {
@@ -122,6 +126,12 @@ impl Lobby {
             Ok(Err(error)) => tracing::warn!(%error, "no publication is served for now"),
             Err(error) => tracing::error!(%error, "no publication is served for now"),
         }
+        self.admit(peer);
+    }
+
+    /// Lets `peer` in, and nobody else.
+    pub(crate) fn admit(&self, peer: Option<Arc<Peer>>) {
+        let pin = peer.as_ref().map(|p| p.pin());
         self.paired.send_replace(peer);
         self.pins.replace(pin);
         self.broker.hint(Hint::Publication);
@@ -140,6 +150,7 @@ impl Lobby {
         }
         let serial = self.broker.connect(link.clone());
         let reason = tokio::select! {
+            biased;
             reason = link.closed() => reason.to_string(),
             error = self.hear(&link) => error.to_string(),
             never = self.keep_fetching(&link) => match never {},
@@ -153,18 +164,18 @@ impl Lobby {
     async fn greet(&self, link: &Link) -> Result<Welcome, Unwelcome> {
         let name = Name::new(self.name.as_str()).map_err(|_| Unwelcome::NoWelcome)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        let hello = Hello { protocols: PROTOCOLS.to_vec(), name, version, clock: now() };
+        let hello = Hello { protocols: PROTOCOLS.to_vec(), name, version, clock: self.surroundings.wall() };
         let welcome = match link.call(&Call::Hello(hello)).await?.0 {
             Reply::Welcome(welcome) => welcome,
             Reply::Refused(refused) => return Err(Unwelcome::Refused(refused)),
-            Reply::Filed | Reply::View(_) | Reply::Delivery(_) | Reply::Publication(_) => {
+            Reply::Filed | Reply::View(_) | Reply::Words(_) | Reply::Delivery(_) | Reply::Publication(_) => {
                 return Err(Unwelcome::NoWelcome);
             }
         };
         if !PROTOCOLS.contains(&welcome.protocol) {
             return Err(Unwelcome::Protocol(welcome.protocol));
         }
-        let skew = welcome.clock.unix().abs_diff(now().unix());
+        let skew = welcome.clock.unix().abs_diff(self.surroundings.wall().unix());
         if skew > SKEW {
             tracing::warn!(seconds = skew, "the vault's clock and this one differ; set both by NTP");
         }
@@ -212,7 +223,7 @@ impl Lobby {
             Reply::Publication(None) => return Ok(()),
             Reply::Publication(Some(head)) => head,
             Reply::Refused(refused) => return Err(FetchError::Refused(refused)),
-            Reply::Welcome(_) | Reply::Filed | Reply::View(_) | Reply::Delivery(_) => {
+            Reply::Welcome(_) | Reply::Filed | Reply::View(_) | Reply::Words(_) | Reply::Delivery(_) => {
                 return Err(FetchError::OtherReply);
             }
         };
@@ -231,10 +242,6 @@ impl Lobby {
         };
         Ok(tokio::task::spawn_blocking(take).await??)
     }
-}
-
-fn now() -> Time {
-    Time::from_unix(SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()))
 }
 
 /// Handshakes that failed. Anybody can cause them, so each reason has one line in [`REFUSALS`], with a count.

@@ -2,10 +2,10 @@
 
 use crate::home::{Home, file_exit};
 use node::files::{self, FileError};
-use shared::ids::Pin;
+use shared::ids::{Digest, Pin};
 use shared::pairing::{BadLine, VaultLine};
 use shared::sshsig::Signers;
-use shared::tlog::Origin;
+use shared::tlog::{Origin, VerifierKey};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -120,9 +120,24 @@ impl Peer {
         self.line.log.name()
     }
 
+    /// The vault's log key, by which receipts are checked.
+    pub(crate) fn log_key(&self) -> &VerifierKey {
+        &self.line.log
+    }
+
     /// The owner's keys.
     pub(crate) fn signers(&self) -> &Signers {
         &self.line.owner
+    }
+
+    /// The key to seal requests with.
+    pub(crate) fn sealing(&self) -> &[u8; 32] {
+        &self.line.sealing
+    }
+
+    /// Tells apart vaults that cannot open each other's sealed requests: by sealing key and log.
+    pub(crate) fn mark(&self) -> Digest {
+        Digest::of(&[b"webizen sealed for ", self.sealing().as_slice(), self.origin().as_str().as_bytes()].concat())
     }
 
     fn fingerprints(&self, out: &mut impl Write) -> io::Result<()> {

@@ -10,6 +10,7 @@ pub mod message;
 pub mod pairing;
 pub mod publication;
 pub mod receipt;
+pub mod seal;
 pub mod sshsig;
 pub mod statement;
 pub mod text;

@@ -42,6 +42,33 @@ pub const RELEASE_LIFE_MAX: u64 = 90 * 86_400;
 pub const COLLECTIONS: u32 = 20;
 /// Requests that one lane may file within a day, whatever becomes of them; with [`ASKING_LIFE`] this bounds what waits.
 pub const LANE_DAY: usize = 500;
+/// Requests that may name one contact within a day, through one reception.
+pub const CONTACT_DAY: usize = 20;
+/// Requests that all receptions together may file within a day.
+pub const VAULT_DAY: usize = 2000;
+/// For how long a request that is like a refused one is refused without asking the owner again: 7 days.
+pub const REFUSAL_LIFE: u64 = 7 * 86_400;
+/// An owner's question back to a visitor, or words of refusal.
+pub const WORDS: usize = 1000;
+/// A visitor's answer to a question back.
+pub const VISITOR_ANSWER: usize = 2000;
+/// Questions back about one request.
+pub const QUESTIONS_BACK: usize = 5;
+/// The longest time for thinking an approval over: 7 days.
+pub const COOLING_MAX: u64 = 7 * 86_400;
+/// How far an owner's clock may be from the vault's when a decision is signed.
+pub const DECISION_SKEW: u64 = 900;
+/// A wall clock that goes back by less than this is waited for.
+pub const CLOCK_BACK: u64 = 60;
+/// A wall clock that is further ahead than this is not believed before the owner says so.
+pub const CLOCK_AHEAD: u64 = 86_400;
+/// A request's plain text before it is sealed: the longest one's JSON fits, and each is filled up to this, so that a sealed
+/// request does not show how much was written.
+pub const SEALED_TEXT: usize = 8 * 1024;
+/// Sealed requests that wait at the reception for an absent vault.
+pub const SPOOL: usize = 1000;
+/// The spool's files, those set aside included.
+pub const SPOOL_BYTES: u64 = 16 * 1024 * 1024;
 /// Calls in progress on one link.
 pub const CALLS: u32 = 2048;
 /// A peer that makes no progress for this long is given up.

@@ -1,9 +1,10 @@
 //! The link's vocabulary. Calls run from the reception to the vault, one bidirectional stream each; events run from the
 //! vault to the reception on one ordered stream. A message is one frame ([`crate::frame`]); payload bytes follow raw.
 
-use crate::ids::{CollectionId, Digest, ItemId, Ticket, TicketHash};
+use crate::ids::{CollectionId, Digest, ItemId, Nonce, Ticket, TicketHash};
 use crate::limits;
 use crate::receipt::Receipt;
+use crate::seal::Sealed;
 use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,10 @@ pub type Name = Text<{ limits::NAME }>;
 pub type Title = Text<{ limits::TITLE }>;
 /// A media type (RFC 6838), such as `application/pdf`.
 pub type MediaType = Text<{ limits::MEDIA_TYPE }>;
+/// An owner's words to a visitor: a question back, or why not.
+pub type OwnersWords = Text<{ limits::WORDS }>;
+/// A visitor's answer to a question back.
+pub type VisitorAnswer = Text<{ limits::VISITOR_ANSWER }>;
 
 /// What the reception may ask of the vault.
 #[derive(Serialize, Deserialize)]
@@ -28,10 +33,32 @@ pub enum Call {
     Hello(Hello),
     /// Files a request; idempotent by the request's id. The same id with another body is refused.
     File(Filing),
+    /// As `file`, for a request that the reception sealed while the vault was away and cannot read itself. One that does
+    /// not open, or is another ticket's inside, is refused as malformed.
+    Forward {
+        /// The request's ticket, to which the seal is bound.
+        ticket: TicketHash,
+        /// The [`Filing`], for the vault alone.
+        sealed: Sealed,
+    },
     /// How a request stands.
     Status {
         /// The visitor's ticket.
         ticket: Ticket,
+    },
+    /// The owner's words, when [`View::Question`] or [`View::Refused`] says that there are some.
+    Words {
+        /// The visitor's ticket.
+        ticket: Ticket,
+    },
+    /// Answers a question back; the same answer again changes nothing.
+    Answer {
+        /// The visitor's ticket.
+        ticket: Ticket,
+        /// The nonce of the question's statement.
+        question: Nonce,
+        /// In the visitor's words.
+        text: VisitorAnswer,
     },
     /// Takes a request back, before its first collection.
     Withdraw {
@@ -122,10 +149,12 @@ pub enum Recipient {
 pub enum Reply {
     /// To `hello`.
     Welcome(Welcome),
-    /// To `file`: durable.
+    /// To `file` and `forward`: durable.
     Filed,
-    /// To `status` and `withdraw`, and to `collect` when there is nothing to collect.
+    /// To `status`, `answer` and `withdraw`, to `collect` when there is nothing to collect, to `words` when there are none.
     View(View),
+    /// To `words`: the statement has the words.
+    Words(Box<Receipt>),
     /// To `collect`: the payload from the asked offset follows.
     Delivery(Box<Delivery>),
     /// To `publications`: the bundle follows; `None` when there is nothing newer.
@@ -140,8 +169,14 @@ pub enum Reply {
 pub enum View {
     /// Nobody has decided, or the decision is not for the visitor to know yet.
     Waiting,
+    /// The owner asks back; `words` has the question.
+    Question,
     /// Released: this can be collected.
     Ready(Manifest),
+    /// Released, and stopped by the owner for now; nothing more is told of it.
+    Paused,
+    /// Refused, with words that `words` has.
+    Refused,
     /// Lapsed, withdrawn, expired, or never there.
     Closed,
 }
@@ -176,10 +211,10 @@ pub struct Delivery {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublicationHead {
-    /// The owner's statement, exactly as signed.
+    /// The owners' statement, exactly as signed.
     pub statement: String,
-    /// The armoured SSH signature.
-    pub signature: String,
+    /// The armoured SSH signatures, one an owner.
+    pub signatures: Vec<String>,
     /// The bundle's length.
     pub bytes: u64,
 }
@@ -209,6 +244,12 @@ pub enum Refused {
     /// Every collection that the owner allowed has been used, by other devices.
     #[error("already collected")]
     Collected,
+    /// An owner has stopped all releases for now.
+    #[error("all releases are stopped for now")]
+    Paused,
+    /// The question was answered already with other words, or another one was asked since.
+    #[error("this question no longer waits for an answer")]
+    Answered,
 }
 
 /// Hints from the vault; never state. Whoever gets one asks again.

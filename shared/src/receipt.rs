@@ -3,7 +3,7 @@
 use crate::ids::Digest;
 use crate::limits;
 use crate::sshsig::{self, BadSignature, BadSigners, Signers};
-use crate::statement::{Approval, BadStatement, NAMESPACE, Statement};
+use crate::statement::{BadStatement, NAMESPACE, Statement};
 use crate::time::Time;
 use crate::tlog::{
     BadNote, BadProof, Leaf, LeafKind, PROOF_MAX, Salt, VerifierKey, base64_digest, commitment, decimal,
@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Everything needed to show, without this product, that the owner approved a release and the vault logged it. As JSON
-/// it is the file that a visitor downloads.
+/// Everything needed to show, without this product, that the owners signed a release or words to a visitor, and the vault
+/// logged it. As JSON it is the file that a visitor downloads.
 ///
 /// The keys in it are the vault's word: whoever checks it has them from elsewhere, or compares them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +23,10 @@ use std::fmt;
 pub struct Receipt {
     /// Which layout this is.
     pub format: Format,
-    /// The owner's statement, exactly as signed.
+    /// The owners' statement, exactly as signed.
     pub statement: String,
-    /// The armoured SSH signature (OpenSSH PROTOCOL.sshsig).
-    pub signature: String,
+    /// The armoured SSH signatures (OpenSSH PROTOCOL.sshsig), one an owner.
+    pub signatures: Vec<String>,
     /// The owner's keys in OpenSSH `allowed_signers` form: what the vault says they are, to be compared.
     pub signers: String,
     /// The log's verifier key (C2SP signed-note): what the vault says it is, to be compared.
@@ -55,12 +55,20 @@ pub enum Kind {
     /// An approval.
     #[serde(rename = "approved")]
     Approved,
+    /// A question back.
+    #[serde(rename = "asked")]
+    Asked,
+    /// A refusal.
+    #[serde(rename = "refused")]
+    Refused,
 }
 
 impl From<Kind> for LeafKind {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Approved => Self::Approved,
+            Kind::Asked => Self::Asked,
+            Kind::Refused => Self::Refused,
         }
     }
 }
@@ -83,11 +91,14 @@ pub enum BadReceipt {
     /// The signed text is not a statement.
     #[error("the signed text is not a statement: {0}")]
     Statement(BadStatement),
-    /// The owner signed something else.
-    #[error("the owner signed a statement of another kind, not an approval")]
-    NotApproval,
-    /// The approval is of another vault.
-    #[error("the approval names another vault than the log's; the receipt was put together from two")]
+    /// No signature, or one key's twice.
+    #[error("the receipt has no signature, or one owner's twice; it was altered")]
+    Signatures,
+    /// The owners signed something else.
+    #[error("the owners signed a statement of another kind than the receipt says")]
+    OtherKind,
+    /// The statement is of another vault.
+    #[error("the statement names another vault than the log's; the receipt was put together from two")]
     OtherVault,
     /// The proof is not in its form.
     #[error("{0}")]
@@ -95,60 +106,60 @@ pub enum BadReceipt {
     /// The checkpoint is not the log's.
     #[error("the log's checkpoint does not count: {0}")]
     Checkpoint(BadNote),
-    /// The log does not have this approval.
-    #[error("the log's checkpoint does not cover this approval: {0}")]
+    /// The log does not have this statement.
+    #[error("the log's checkpoint does not cover this statement: {0}")]
     NotLogged(BadProof),
 }
 
 impl Receipt {
-    /// The leaf that the log must have. The commitment is to the statement and the signature, in this order.
+    /// The leaf that the log must have. The commitment is to the statement and the signatures, in this order.
     pub fn leaf(&self) -> Leaf {
-        let commitment = commitment(&self.salt.0, &[self.statement.as_bytes(), self.signature.as_bytes()]);
-        Leaf { time: self.time, kind: self.kind.into(), commitment }
+        let parts: Vec<&[u8]> = [&self.statement].into_iter().chain(&self.signatures).map(|p| p.as_bytes()).collect();
+        Leaf { time: self.time, kind: self.kind.into(), commitment: commitment(&self.salt.0, &parts) }
     }
 
-    /// Checks everything and returns what the owner approved: one of `signers` signed the statement, it is an approval
-    /// for the vault of this log, and the log under `key` has it. The payload is the caller's to compare with
-    /// [`Approval::payload`] and [`Approval::bytes`].
+    /// Checks everything and returns what the owners signed: each signature is by another one of `signers`, the statement is
+    /// of the receipt's kind and for the vault of this log, and the log under `key` has it. How many owners must sign is
+    /// theirs to tell; a payload is the caller's to compare with the approval's hash and length.
     ///
     /// # Errors
     /// [`BadReceipt`] for the first thing that is not so.
-    pub fn verify(&self, signers: &Signers, key: &VerifierKey) -> Result<Approval, BadReceipt> {
+    pub fn verify(&self, signers: &Signers, key: &VerifierKey) -> Result<Statement, BadReceipt> {
         if self.log_key != key.to_string() {
             return Err(BadReceipt::OtherLog);
         }
-        let approval = self.signed_approval(signers)?;
-        if approval.vault != *key.name() {
+        let statement = self.signed_statement(signers)?;
+        if statement.vault() != key.name() {
             return Err(BadReceipt::OtherVault);
         }
         let proof = LogProof::parse(&self.proof).map_err(BadReceipt::Proof)?;
         let head = open_checkpoint(&proof.checkpoint, key).map_err(BadReceipt::Checkpoint)?;
         verify_inclusion(&self.leaf().hash(), proof.index, head.size, &proof.hashes, &head.root)
             .map_err(BadReceipt::NotLogged)?;
-        Ok(approval)
+        Ok(statement)
     }
 
-    fn signed_approval(&self, signers: &Signers) -> Result<Approval, BadReceipt> {
+    fn signed_statement(&self, signers: &Signers) -> Result<Statement, BadReceipt> {
         if self.statement.len() > limits::STATEMENT {
             return Err(BadReceipt::Statement(BadStatement::TooLong(self.statement.len())));
         }
         let own = Signers::parse(&self.signers).map_err(BadReceipt::Signers)?;
-        let check =
-            |signers| sshsig::verify(signers, NAMESPACE, self.statement.as_bytes(), &self.signature).map(|_| ());
-        check(signers).map_err(BadReceipt::Signature)?;
-        check(&own).map_err(BadReceipt::OwnSigners)?;
-        match Statement::parse(&self.statement).map_err(BadReceipt::Statement)? {
-            Statement::Approval(approval) => Ok(approval),
-            Statement::Publication(_)
-            | Statement::Question(_)
-            | Statement::Refusal(_)
-            | Statement::Revocation(_)
-            | Statement::Keys(_)
-            | Statement::Pairing(_)
-            | Statement::Freeze(_)
-            | Statement::Erasure(_)
-            | Statement::Recovery(_) => Err(BadReceipt::NotApproval),
+        let mut keys = Vec::new();
+        for signature in &self.signatures {
+            let check = |signers| sshsig::verify(signers, NAMESPACE, self.statement.as_bytes(), signature).cloned();
+            keys.push(check(signers).map_err(BadReceipt::Signature)?);
+            check(&own).map_err(BadReceipt::OwnSigners)?;
         }
+        if keys.is_empty() || keys.iter().enumerate().any(|(i, key)| keys[..i].contains(key)) {
+            return Err(BadReceipt::Signatures);
+        }
+        let statement = Statement::parse(&self.statement).map_err(BadReceipt::Statement)?;
+        let fits = match self.kind {
+            Kind::Approved => matches!(statement, Statement::Approval(_)),
+            Kind::Asked => matches!(statement, Statement::Question(_)),
+            Kind::Refused => matches!(statement, Statement::Refusal(_)),
+        };
+        if fits { Ok(statement) } else { Err(BadReceipt::OtherKind) }
     }
 }
 

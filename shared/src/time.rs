@@ -8,6 +8,23 @@ use std::fmt;
 #[serde(try_from = "u64", into = "u64")]
 pub struct Time(u64);
 
+/// Names one run of the machine's monotonic clock; another start of the machine has another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Boot(pub [u8; 16]);
+
+/// Both clocks of the machine, read together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// The wall clock.
+    pub wall: Time,
+    /// Seconds since this boot, suspended time included.
+    pub since_boot: u64,
+    /// Which boot.
+    pub boot: Boot,
+}
+
 /// Not a time in the one accepted spelling, such as `2026-11-22T09:14:03Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a time is written like 2026-11-22T09:14:03Z")]

@@ -162,12 +162,35 @@ impl Visitor {
     /// # Panics
     /// When it is not filed.
     pub fn file_item(&mut self, item: &str, purpose: &str) -> String {
+        self.file_item_for(item, purpose, "")
+    }
+
+    /// As [`Self::file_item`], naming a contact.
+    pub fn file_item_for(&mut self, item: &str, purpose: &str, contact: &str) -> String {
         let seed = self.get(&format!("/requests/new?item={item}")).field("seed").unwrap();
-        let page = self.post("/requests", &[("seed", &seed), ("item", item), ("purpose", purpose)]);
+        let fields = [("seed", seed.as_str()), ("item", item), ("purpose", purpose), ("contact", contact)];
+        let page = self.post("/requests", &fields);
         filed(&page)
     }
 
-    /// How a request stands, as its page says: `waiting`, `ready`, `closed` or `away`.
+    /// The owner's words on a request's page, as a browser would show them; nothing when there are none.
+    pub fn words(&self, request: &str) -> String {
+        let text = self.get(&format!("/requests/{request}")).text();
+        let words = text.split("<blockquote dir=\"auto\">").nth(1).and_then(|rest| rest.split("</blockquote>").next());
+        unescape(words.unwrap_or_default())
+    }
+
+    /// Answers the owner's question through the form on the request's page; the page that comes.
+    ///
+    /// # Panics
+    /// When the page has no such form.
+    pub fn answer(&mut self, request: &str, text: &str) -> Page {
+        let page = self.get(&format!("/requests/{request}"));
+        let question = page.field("question").unwrap_or_else(|| panic!("no question: {}", page.text()));
+        self.post(&format!("/requests/{request}/answer"), &[("question", &question), ("answer", text)])
+    }
+
+    /// How a request stands, as its page says: `waiting`, `question`, `refused`, `ready`, `closed`, `away` or `unproven`.
     pub fn state(&self, request: &str) -> String {
         let text = self.get(&format!("/requests/{request}")).text();
         text.split("data-state=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
@@ -186,7 +209,7 @@ impl Visitor {
         self.post(&format!("/requests/{request}/save"), &[])
     }
 
-    /// Collects the receipt as a file.
+    /// Collects the receipt as a file: the release's, or that of the owner's words.
     pub fn receipt(&mut self, request: &str) -> Page {
         self.post(&format!("/requests/{request}/receipt"), &[])
     }
@@ -196,6 +219,12 @@ fn filed(page: &Page) -> String {
     let location = page.headers.get(LOCATION).and_then(|l| l.to_str().ok()).unwrap_or_default();
     let id = location.strip_prefix("/requests/").filter(|_| page.status == 303);
     id.unwrap_or_else(|| panic!("not filed: {} {}", page.status, page.text())).to_owned()
+}
+
+/// The text that the page's templates have escaped.
+fn unescape(html: &str) -> String {
+    let escapes = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
+    escapes.iter().fold(html.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
 }
 
 /// application/x-www-form-urlencoded (WHATWG URL, section 5.2).

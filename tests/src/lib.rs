@@ -22,20 +22,29 @@
 // A test that cannot go on panics; so may its parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+pub mod adversary;
 pub mod bins;
 pub mod browser;
 pub mod http;
 pub mod node;
+pub mod oracle;
 pub mod owner;
+pub mod process;
 pub mod sample;
+pub mod sim;
+pub mod sinks;
+pub mod statistics;
 pub mod tap;
 pub mod tools;
 pub mod world;
 
+pub use adversary::Adversary;
 pub use browser::{Browser, Look};
 pub use http::{Page, Visitor};
 pub use node::Node;
+pub use oracle::{Oracle, Sink};
 pub use owner::Owner;
+pub use sinks::Ears;
 pub use world::{Ran, World};
 
 use std::time::{Duration, Instant};

@@ -28,6 +28,8 @@ impl Node {
         let mut command = clean(&self.binary);
         command.arg("--home").arg(&self.home).arg("serve").envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        // Where a core file would be.
+        command.current_dir(self.home.parent().unwrap());
         self.child = Some(command.spawn().unwrap());
     }
 

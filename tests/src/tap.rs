@@ -3,7 +3,7 @@
 //! The link's tap stands between the nodes as a reception to the vault and as a vault to the reception, paired with both by
 //! keys of its own, so that it sees what TLS would hide. The page's tap carries bytes between a visitor and the reception.
 
-use crate::{World, tools, until};
+use crate::{World, until};
 use futures::FutureExt as _;
 use link::{
     Body, CallError, Dialler, EventReceiver, EventSender, Handler, Identity, Link, Listener, Pins, ReplyWriter,
@@ -21,7 +21,8 @@ use tokio::sync::watch;
 pub struct Tape(Arc<Mutex<Vec<u8>>>);
 
 impl Tape {
-    fn record(&self, bytes: &[u8]) {
+    /// Adds what passed.
+    pub fn record(&self, bytes: &[u8]) {
         let mut tape = self.0.lock().unwrap();
         tape.extend_from_slice(bytes);
         tape.push(b'\n');
@@ -31,12 +32,9 @@ impl Tape {
         self.record(&serde_json::to_vec(message).unwrap());
     }
 
-    /// Whether these bytes passed, as they are, or as JSON or HTML or hexadecimal would carry them.
-    pub fn holds(&self, canary: &str) -> bool {
-        let tape = self.0.lock().unwrap();
-        [canary.as_bytes().to_vec(), shared::ids::hex(canary.as_bytes()).into_bytes(), base64(canary)]
-            .iter()
-            .any(|form| tools::contains(&tape, form))
+    /// Everything so far.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
     }
 
     /// Bytes so far.
@@ -45,27 +43,24 @@ impl Tape {
     }
 }
 
-/// The middle of the text's base64, which is in any base64 of something around it that begins on the same third byte.
-fn base64(canary: &str) -> Vec<u8> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD_NO_PAD.encode(&canary.as_bytes()[..canary.len() / 3 * 3]).into_bytes()
-}
-
 /// The link's tap. It ends with the process.
+#[derive(Clone)]
 pub struct LinkTap {
-    /// What passed.
-    pub tape: Tape,
+    /// What went to the vault.
+    pub calls: Tape,
+    /// What came from it: replies, payloads and hints.
+    pub replies: Tape,
 }
 
 impl LinkTap {
     /// Pairs both nodes of `world` with a tap between them, and waits until a call passes.
     pub fn between(world: &World) -> Self {
-        let tape = Tape::default();
+        let tap = Self { calls: Tape::default(), replies: Tape::default() };
         let reception: ReceptionLine = world.reception(&["id"]).ok().parse().unwrap();
         let (front, back) = (identity(), identity());
         let (ready, wait) = std::sync::mpsc::channel();
         let (paired, pairing) = tokio::sync::oneshot::channel();
-        let (line, recorder, own) = (reception.clone(), tape.clone(), back.clone());
+        let (line, recorder, own) = (reception.clone(), tap.clone(), back.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -82,8 +77,8 @@ impl LinkTap {
         let vault: VaultLine = world.vault(&["pair", &line.to_string()]).ok().parse().unwrap();
         world.reception(&["pair", &VaultLine { pin: back.pin(), ..vault.clone() }.to_string()]).ok();
         assert!(paired.send(vault).is_ok());
-        until("a call passes the tap", || (tape.length() > 0).then_some(()));
-        Self { tape }
+        until("a call passes the tap", || (tap.replies.length() > 0).then_some(()));
+        tap
     }
 }
 
@@ -92,14 +87,20 @@ fn identity() -> Identity {
 }
 
 /// For each link that the vault makes, one to the reception, and everything between them.
-async fn carry(listener: Listener, dialler: Dialler, reception: ReceptionLine, tape: Tape) {
-    let (current, vaults) = watch::channel(None::<Link>);
+async fn carry(listener: Listener, dialler: Dialler, reception: ReceptionLine, tap: LinkTap) {
+    let (current, mut vaults) = watch::channel(None::<Link>);
     let dial = async {
         loop {
+            let alive = |vault: &Option<Link>| vault.as_ref().is_some_and(|vault| vault.close_reason().is_none());
+            let Ok(vault) = vaults.wait_for(alive).await.map(|vault| vault.clone().unwrap()) else { return };
             if let Ok(link) = dialler.dial(reception.address.as_str(), reception.pin).await {
-                let hints = hints(vaults.clone(), EventSender::new(&link), tape.clone());
-                let calls = link::serve(&link, Relay { vaults: vaults.clone(), tape: tape.clone() });
-                futures::future::select(hints.boxed_local(), calls.boxed_local()).await;
+                let calls = link::serve(&link, Relay { vault: vault.clone(), tap: tap.clone() });
+                // A vault that dials again is greeted again.
+                tokio::select! {
+                    () = hints(&vault, EventSender::new(&link), &tap.replies) => {}
+                    _ = calls => {}
+                    _ = vaults.changed() => {}
+                }
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
@@ -114,38 +115,32 @@ async fn carry(listener: Listener, dialler: Dialler, reception: ReceptionLine, t
     futures::future::select(dial.boxed_local(), accept.boxed_local()).await;
 }
 
-async fn hints(mut vaults: watch::Receiver<Option<Link>>, out: EventSender, tape: Tape) {
-    loop {
-        let Ok(vault) = vaults.wait_for(Option::is_some).await.map(|v| v.clone()) else { return };
-        let mut hints = EventReceiver::new(&vault.unwrap());
-        while let Ok(event) = hints.next().await {
-            tape.record_message(&event);
-            out.send(event);
-        }
-        if vaults.changed().await.is_err() {
-            return;
-        }
+async fn hints(vault: &Link, out: EventSender, tape: &Tape) {
+    let mut hints = EventReceiver::new(vault);
+    while let Ok(event) = hints.next().await {
+        tape.record_message(&event);
+        out.send(event);
     }
 }
 
 /// Answers the reception's calls with the vault's answers.
 #[derive(Clone)]
 struct Relay {
-    vaults: watch::Receiver<Option<Link>>,
-    tape: Tape,
+    vault: Link,
+    tap: LinkTap,
 }
 
 impl Handler for Relay {
     async fn handle(&self, call: Call, out: ReplyWriter) -> Result<(), CallError> {
-        let mut vaults = self.vaults.clone();
-        let Ok(vault) = vaults.wait_for(Option::is_some).await.map(|v| v.clone().unwrap()) else { return Ok(()) };
-        self.tape.record_message(&call);
-        let (reply, body) = vault.call(&call).await?;
-        self.tape.record_message(&reply);
+        self.tap.calls.record_message(&call);
+        let (reply, body) = self.vault.call(&call).await?;
+        self.tap.replies.record_message(&reply);
         match reply {
             Reply::View(_) => out.reply_padded(&reply, limits::STATUS_REPLY).await,
             Reply::Delivery(_) | Reply::Publication(Some(_)) => self.pass(&reply, body, out).await,
-            Reply::Welcome(_) | Reply::Filed | Reply::Publication(None) | Reply::Refused(_) => out.reply(&reply).await,
+            Reply::Welcome(_) | Reply::Filed | Reply::Words(_) | Reply::Publication(None) | Reply::Refused(_) => {
+                out.reply(&reply).await
+            }
         }
     }
 }
@@ -154,21 +149,26 @@ impl Relay {
     async fn pass(&self, reply: &Reply, mut body: Body, out: ReplyWriter) -> Result<(), CallError> {
         let mut out = out.reply_then(reply).await?;
         let mut payload = Vec::new();
-        while let Some(piece) = body.chunk().await? {
-            payload.extend_from_slice(&piece);
-            out.write(piece).await?;
-        }
-        // Whole, so that no word is cut in two by the edge of a piece.
-        self.tape.record(&payload);
-        out.finish();
-        Ok(())
+        let passed = async {
+            while let Some(piece) = body.chunk().await? {
+                payload.extend_from_slice(&piece);
+                out.write(piece).await?;
+            }
+            Ok(())
+        };
+        let passed = passed.await;
+        // In one, so that no word is cut in two by the edge of a piece.
+        self.tap.replies.record(&payload);
+        passed.map(|()| out.finish())
     }
 }
 
 /// The page's tap.
 pub struct PageTap {
-    /// What passed, in both directions.
-    pub tape: Tape,
+    /// What went to the reception.
+    pub requests: Tape,
+    /// What came from it.
+    pub responses: Tape,
     /// Where visitors go instead, such as `http://127.0.0.1:40000`.
     pub url: String,
 }
@@ -176,21 +176,21 @@ pub struct PageTap {
 impl PageTap {
     /// A tap in front of the reception's page.
     pub fn before(world: &World) -> Self {
-        let tape = Tape::default();
+        let (requests, responses) = (Tape::default(), Tape::default());
         let page: SocketAddr = world.url("").trim_start_matches("http://").parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let recorder = tape.clone();
+        let recorders = (requests.clone(), responses.clone());
         std::thread::spawn(move || {
             for visitor in listener.incoming().flatten() {
                 let Ok(reception) = TcpStream::connect(page) else { continue };
                 let back = (reception.try_clone().unwrap(), visitor.try_clone().unwrap());
-                let tapes = (recorder.clone(), recorder.clone());
+                let tapes = recorders.clone();
                 std::thread::spawn(move || pump(visitor, reception, &tapes.0));
                 std::thread::spawn(move || pump(back.0, back.1, &tapes.1));
             }
         });
-        Self { tape, url }
+        Self { requests, responses, url }
     }
 }
 

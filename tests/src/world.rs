@@ -63,13 +63,18 @@ impl World {
 
     /// Both nodes, running and strangers to each other.
     pub fn unpaired() -> Self {
+        Self::begun_with(&["--no-passphrase"])
+    }
+
+    /// [`World::unpaired`], with these arguments for `vault init`.
+    pub fn begun_with(arguments: &[&str]) -> Self {
         let root = tempfile::Builder::new().prefix("webizen-").tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         let vault = Node::new(bins::vault(), at("vault"), at("vault.log"));
         let reception = Node::new(bins::reception(), at("reception"), at("reception.log"));
         fs::create_dir(at("tmp")).unwrap();
         let mut world = Self { vault, reception, http: String::new(), root };
-        world.vault(&["init", "--no-passphrase", "--owner-name", "Mira Example"]).ok();
+        world.vault(&[&["init", "--owner-name", "Mira Example"], arguments].concat()).ok();
         world.reception(&["init", "--name", "front", "--link", "127.0.0.1:0", "--http", "127.0.0.1:0"]).ok();
         world.start_vault(&[]);
         world.start_reception(&[]);
@@ -156,6 +161,19 @@ impl World {
         });
     }
 
+    /// Stops both nodes and starts them again, with as much in their logs as can be had, and with these variables in their
+    /// environments.
+    pub fn restart_to_debug(&mut self, variables: &[(&str, &str)]) {
+        for (node, file) in [(&self.vault, "vault.toml"), (&self.reception, "reception.toml")] {
+            let path = node.home().join("config").join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, text.replace("level = \"info\"", "level = \"debug\"")).unwrap();
+        }
+        assert!(self.vault.stop().success() && self.reception.stop().success());
+        self.start_vault(variables);
+        self.start_reception(variables);
+    }
+
     /// SIGKILL to the vault.
     pub fn kill_vault(&mut self) {
         self.vault.kill();
@@ -175,6 +193,31 @@ impl World {
     pub fn link_is_up(&self) -> bool {
         let lanes = self.vault_json(&["receptions"]);
         !lanes.is_empty() && lanes.iter().all(|lane| lane["up"] == true)
+    }
+
+    /// The file in which the reception keeps a request while the vault is away.
+    pub fn spooled(&self, request: &str) -> PathBuf {
+        self.reception.home().join("state/spool").join(format!("{request}.sealed"))
+    }
+
+    /// Starts the reception again with a spool that takes no more: all its room is taken by what was set aside.
+    pub fn fill_spool(&mut self) {
+        self.kill_reception();
+        let ballast = fs::File::create(self.reception.home().join("state/spool/set-aside/ballast")).unwrap();
+        ballast.set_len(shared::limits::SPOOL_BYTES).unwrap();
+        self.start_reception(&[]);
+        self.wait_for_link();
+    }
+
+    /// Every entry of the evidence log, read from the store with its key; each has lines.
+    pub fn leaves(&self) -> Vec<String> {
+        let state = self.vault.home().join("state");
+        let key = fs::read_to_string(state.join("store-key.hex")).unwrap();
+        let store = rusqlite::Connection::open(state.join("store.db")).unwrap();
+        store.execute_batch(&format!("PRAGMA key = \"x'{}'\"", key.trim())).unwrap();
+        let mut rows = store.prepare("SELECT leaf FROM leaf ORDER BY idx").unwrap();
+        let leaves = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        leaves.map(|leaf| String::from_utf8(leaf.unwrap()).unwrap()).collect()
     }
 
     /// Puts a file into the vault, listed under `title`; the item's id.
@@ -248,6 +291,11 @@ impl Drop for World {
             eprintln!("kept: {}", self.root.path().display());
         }
     }
+}
+
+/// What a log entry is about, such as `filed`.
+pub fn kind(leaf: &str) -> &str {
+    leaf.split('\n').nth(2).unwrap_or_default()
 }
 
 /// The address under `name` in what a running reception writes for tools.

@@ -76,19 +76,19 @@ fn a_script_of_its_own_checks_the_proof_and_finds_each_falsification() {
     assert!(right, "{output}");
     let other = world.file("other", b"To whom it may concern: another letter!!!!!\n");
     assert!(!check(&receipt, &other).0, "another payload");
-    let signature = receipt["signature"].as_str().unwrap();
+    let signature = receipt["signatures"][0].as_str().unwrap();
     let middle = signature.len() / 2;
     let letter = if signature.as_bytes()[middle] == b'A' { "B" } else { "A" };
     let changed = format!("{}{letter}{}", &signature[..middle], &signature[middle + 1..]);
     for (field, false_value) in [
-        ("statement", receipt["statement"].as_str().unwrap().replace("collections: 1", "collections: 9")),
-        ("signature", changed),
-        ("salt", "00".repeat(32)),
-        ("proof", receipt["proof"].as_str().unwrap().replacen("index ", "index 1", 1)),
-        ("log_key", receipt["log_key"].as_str().unwrap().replacen('+', "+0", 1)),
+        ("/statement", receipt["statement"].as_str().unwrap().replace("collections: 1", "collections: 9")),
+        ("/signatures/0", changed),
+        ("/salt", "00".repeat(32)),
+        ("/proof", receipt["proof"].as_str().unwrap().replacen("index ", "index 1", 1)),
+        ("/log_key", receipt["log_key"].as_str().unwrap().replacen('+', "+0", 1)),
     ] {
         let mut forged = receipt.clone();
-        forged[field] = false_value.into();
+        *forged.pointer_mut(field).unwrap() = false_value.into();
         let (right, output) = check(&forged, &payload);
         assert!(!right, "a false {field} was not found:\n{output}");
     }

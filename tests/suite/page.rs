@@ -3,17 +3,19 @@
 use fantoccini::key::Key;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
-use tests::{Browser, Look, Owner, Visitor, World, bins, sample};
+use tests::{Browser, Look, Owner, Visitor, World, bins, sample, until};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[test]
-fn words_are_kept_in_the_form_while_the_vault_is_away() {
+fn words_are_kept_in_the_form_when_the_vault_is_away_and_the_spool_is_full() {
     let mut world = World::published();
+    world.fill_spool();
     let mut visitor = Visitor::new(&world);
     let browser = Browser::new(Look::Desk);
     browser.open(&world.url("/requests/new"));
     world.kill_vault();
+    until("the page has noticed", || visitor.get("/").text().contains("is away").then_some(()));
     let fields =
         [("question", "May I <b>visit</b>?"), ("purpose", "A \"school\" trip"), ("contact", "ada@example.org")];
     let page = visitor.post("/requests", &fields);
@@ -21,6 +23,7 @@ fn words_are_kept_in_the_form_while_the_vault_is_away() {
     assert!(!page.header("retry-after").is_empty());
     assert!(visitor.cookies().is_empty(), "nothing was filed, so there is nothing to come back to");
     let text = page.text();
+    assert!(text.contains("no more room here") && text.contains("send them again once the machine is back"), "{text}");
     for kept in ["May I &#60;b&#62;visit&#60;/b&#62;?", "A &#34;school&#34; trip", "ada@example.org"] {
         assert!(text.contains(kept), "{kept} is not in:\n{text}");
     }
@@ -30,7 +33,7 @@ fn words_are_kept_in_the_form_while_the_vault_is_away() {
     browser.wait_for("Your words are still below");
     assert_eq!(browser.property("#question", "value"), "May I visit?");
     assert_eq!(browser.property("#purpose", "value"), "A school trip");
-    browser.picture("form-away");
+    browser.picture("form-no-room");
     world.start_vault(&[]);
     world.wait_for_link();
     browser.click_text("File this request");
@@ -339,7 +342,7 @@ fn axe_finds_nothing_to_complain_about() {
     let path = bins::target().join("axe/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(&path);
     let axe = axe.unwrap_or_else(|error| panic!("{}: {error}; `tests/run suite` fetches it", path.display()));
-    let world = World::new();
+    let mut world = World::new();
     world.add("Letter of recommendation", "letter.txt", b"A good carpenter.\n");
     world.publish(sample::DOCUMENTS);
     for look in [Look::Desk, Look::DeskInTheDark] {
@@ -373,5 +376,15 @@ fn axe_finds_nothing_to_complain_about() {
         browser.wait_for("With the owner");
         browser.click("details.key summary");
         check("waiting");
+        assert!(world.vault_node().stop().success());
+        browser.open(&world.url("/requests/new"));
+        check("form-away");
+        browser.fill("#question", "May I visit?");
+        browser.fill("#purpose", "A school trip");
+        browser.click_text("File this request");
+        browser.wait_for("Kept here, not yet handed over");
+        check("kept");
+        world.start_vault(&[]);
+        world.wait_for_link();
     }
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub(crate) struct Arguments {
     /// Keep configuration, state and run-time files in DIR/config, DIR/state and DIR/run. Without it they are where systemd
     /// says: $CONFIGURATION_DIRECTORY, $STATE_DIRECTORY and $RUNTIME_DIRECTORY.
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, overrides_with = "home")]
     pub(crate) home: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
@@ -73,6 +73,15 @@ pub(crate) enum OwnerCommand {
     /// Get proof of what was released
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Stop every release at once, those that are not collected yet too; any one owner can
+    Freeze(Declaration),
+    /// Let releases go on after a freeze; as many owners must sign as for a release
+    Thaw(Declaration),
+    /// Show what the vault thinks of this machine's clock
+    ///
+    /// After a clock has gone back, or jumped ahead by more than a day, nothing is approved, collected or ended by time before
+    /// the owner has set it right or said that it is.
+    Clock(Clock),
 }
 
 /// How a command that reads prints.
@@ -92,9 +101,12 @@ pub(crate) struct Init {
     /// Whose reception visitors will read it is, such as "Mira Example"; by default the vault's name
     #[arg(long, value_name = "NAME")]
     pub(crate) owner_name: Option<String>,
-    /// The owner's public SSH key (ssh-ed25519 or sk-ssh-ed25519); without it, ssh-keygen makes a new one
+    /// The owner's public SSH key (ssh-ed25519 or sk-ssh-ed25519); once for each owner; without it, ssh-keygen makes a new one
     #[arg(long, value_name = "FILE.pub")]
-    pub(crate) owner_key: Option<PathBuf>,
+    pub(crate) owner_key: Vec<PathBuf>,
+    /// How many owners must sign a release
+    #[arg(long, value_name = "M", default_value_t = 1)]
+    pub(crate) quorum: usize,
     /// Make the new owner key without a passphrase: whoever can read the file can then approve releases
     #[arg(long, conflicts_with = "owner_key")]
     pub(crate) no_passphrase: bool,
@@ -132,6 +144,55 @@ pub(crate) struct Publish {
     pub(crate) submit: Option<PathBuf>,
 }
 
+/// What a freeze or a thaw says.
+#[derive(Args)]
+pub(crate) struct Declaration {
+    /// Why, in a few words, for the log's keeper
+    #[arg(long, value_name = "WORDS", default_value = "not said", value_parser = reason)]
+    pub(crate) reason: String,
+    /// The owner's key, instead of the configured one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// What `clock` does.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Clock {
+    /// Say that the clock is right, after looking at another one
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) confirm: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Words to a visitor.
+#[derive(Args, Default)]
+pub(crate) struct Words {
+    /// The words, at most 1000 bytes
+    #[arg(long = "words", value_name = "WORDS")]
+    pub(crate) text: Option<String>,
+    /// Write them in your editor ($VISUAL or $EDITOR)
+    #[arg(long, conflicts_with = "text")]
+    pub(crate) write: bool,
+    /// The owner's key, instead of the configured one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Words {
+    /// Whether there are to be any.
+    pub(crate) fn wanted(&self) -> bool {
+        self.write || self.text.is_some()
+    }
+}
+
+/// A reason fits one line of a statement.
+fn reason(words: &str) -> Result<String, String> {
+    shared::text::Text::<{ shared::limits::WORDS }>::new(words)
+        .map(|w| w.as_str().to_owned())
+        .map_err(|e| e.to_string())
+}
+
 /// What the owner does with requests.
 #[derive(Subcommand)]
 pub(crate) enum Requests {
@@ -157,13 +218,64 @@ pub(crate) enum Requests {
         #[command(flatten)]
         terms: Terms,
     },
-    /// Refuse, without words: the visitor sees no difference to a request that nobody has looked at, until it lapses
+    /// Sign what another owner has signed, where several must: an approval, a question, a refusal
+    Sign {
+        /// The request's id, or its first digits
+        id: String,
+        #[command(flatten)]
+        terms: Terms,
+    },
+    /// Refuse
+    ///
+    /// Without words the visitor sees no difference to a request that nobody has looked at, until it lapses; others in the same
+    /// words are refused with it, and new ones that name the same contact for a week. With words the visitor is told, and the
+    /// words are signed.
     Refuse {
         /// The request's id, or its first digits
         id: String,
         /// Do not show the request and ask
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["text", "write"])]
         yes: bool,
+        #[command(flatten)]
+        words: Words,
+    },
+    /// Ask the visitor something before you decide; without --words in your editor
+    Ask {
+        /// The request's id, or its first digits
+        id: String,
+        #[command(flatten)]
+        words: Words,
+    },
+    /// Change what would be released, in your editor or by a file, then read and sign it
+    Edit {
+        /// The request's id, or its first digits
+        id: String,
+        /// Release this file's bytes instead
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        terms: Terms,
+    },
+    /// Take words out of a text that would be released, leaving a visible mark, then read and sign it
+    Redact {
+        /// The request's id, or its first digits
+        id: String,
+        /// What is to go, everywhere in the text; once for each
+        #[arg(long, value_name = "WORDS", required = true)]
+        hide: Vec<String>,
+        #[command(flatten)]
+        terms: Terms,
+    },
+    /// Take a release back: nobody can collect it any more. What has been collected is out
+    Revoke {
+        /// The request's id, or its first digits
+        id: String,
+        /// Why, in a few words, for the log's keeper
+        #[arg(long, value_name = "WORDS", default_value = "not said", value_parser = reason)]
+        reason: String,
+        /// The owner's key, instead of the configured one
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
     },
     /// Write an answer in your editor ($VISUAL or $EDITOR), then read and sign it
     Answer {
@@ -182,12 +294,13 @@ pub(crate) enum Requests {
 /// What the owner may choose about a release.
 #[derive(Args, Clone)]
 pub(crate) struct Terms {
-    /// For how many days the release can be collected, 1 to 90
-    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=90))]
-    pub(crate) days: u64,
-    /// How many devices may collect it, 1 to 20; one device may break off and resume
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
-    pub(crate) collections: u32,
+    /// For how many days the release can be collected, 1 to 90; by default 7, or as another owner has signed it
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=90))]
+    pub(crate) days: Option<u64>,
+    /// How many devices may collect it, 1 to 20; one device may break off and resume. By default 1, or as another owner has
+    /// signed it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub(crate) collections: Option<u32>,
     /// The owner's key, instead of the configured one
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,

@@ -3,6 +3,7 @@
 use crate::paths::Paths;
 use node::config::{self, ConfigError, Level};
 use serde::Deserialize;
+use shared::limits;
 use shared::message::Name;
 use shared::pairing::NodeName;
 use shared::tlog::Origin;
@@ -17,6 +18,10 @@ pub(crate) struct Config {
     pub(crate) origin: Origin,
     /// Whose reception visitors read it is.
     pub(crate) owner_name: Name,
+    /// How many owners must sign a release.
+    pub(crate) quorum: usize,
+    /// Seconds between the last signature and the release, at most [`limits::COOLING_MAX`].
+    pub(crate) cooling: u64,
     /// The owner's SSH key: a private key file, or a public one whose private half an agent or a security key holds.
     pub(crate) owner_key: PathBuf,
     /// Users that may sit at the desk, by number.
@@ -25,12 +30,15 @@ pub(crate) struct Config {
     pub(crate) log_level: Level,
 }
 
+/// What the file says. Nothing is required at this stage, so that one reading finds every unknown key.
 #[derive(Deserialize)]
-struct Raw {
+pub(crate) struct Raw {
     name: Option<NodeName>,
     origin: Option<Origin>,
     #[serde(default)]
     owner: RawOwner,
+    #[serde(default)]
+    release: RawRelease,
     #[serde(default)]
     desk: RawDesk,
     #[serde(default)]
@@ -41,6 +49,28 @@ struct Raw {
 struct RawOwner {
     name: Option<Name>,
     key: Option<PathBuf>,
+    quorum: Option<usize>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawRelease {
+    cooling: Option<Cooling>,
+}
+
+/// Seconds, within the limit.
+#[derive(Deserialize)]
+#[serde(try_from = "u64")]
+struct Cooling(u64);
+
+impl TryFrom<u64> for Cooling {
+    type Error = String;
+    fn try_from(seconds: u64) -> Result<Self, String> {
+        if seconds <= limits::COOLING_MAX {
+            Ok(Self(seconds))
+        } else {
+            Err(format!("release.cooling is at most {} seconds (7 days)", limits::COOLING_MAX))
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -65,12 +95,18 @@ impl Config {
 }
 
 impl Raw {
-    fn check(self, path: &Path) -> Result<Config, ConfigError> {
+    /// What that means; `path` is for the messages.
+    ///
+    /// # Errors
+    /// [`ConfigError::Absent`]
+    pub(crate) fn check(self, path: &Path) -> Result<Config, ConfigError> {
         let absent = |key| ConfigError::Absent { path: path.to_owned(), key };
         Ok(Config {
             name: self.name.ok_or_else(|| absent("name"))?,
             origin: self.origin.ok_or_else(|| absent("origin"))?,
             owner_name: self.owner.name.ok_or_else(|| absent("owner.name"))?,
+            quorum: self.owner.quorum.unwrap_or(1),
+            cooling: self.release.cooling.map_or(0, |cooling| cooling.0),
             owner_key: self.owner.key.ok_or_else(|| absent("owner.key"))?,
             desk_uids: self.desk.uids.ok_or_else(|| absent("desk.uids"))?,
             log_level: self.log.level.unwrap_or_default(),
@@ -95,6 +131,14 @@ name = {owner}
 # The owner's SSH key, for the owner's own commands: a private key file, or a public one (.pub) whose private half is in
 # ssh-agent or on a security key. The daemon never reads it; it knows the public keys in allowed_signers beside this file.
 key = {key}
+# How many of the keys in allowed_signers must sign a release: any one of them alone, or several (m of n). It is part of the
+# log's first entry: change it only together with that.
+quorum = {quorum}
+
+[release]
+# Seconds between the last signature and the release, up to 604800 (7 days). Until they are over the visitor sees nothing of
+# it, and `vault requests revoke` takes it back unseen.
+cooling = {cooling}
 
 [desk]
 # The users, by number, whose commands the daemon obeys. They still cannot release anything without the owner's key.
@@ -108,6 +152,8 @@ level = \"{level}\"
         origin = config.origin,
         owner = toml::Value::String(config.owner_name.as_str().into()),
         key = toml::Value::String(config.owner_key.display().to_string()),
+        quorum = config.quorum,
+        cooling = config.cooling,
         uids = config.desk_uids,
         level = config.log_level.as_str(),
     )
@@ -129,6 +175,8 @@ mod tests {
             origin: Origin::new("vault.example.org/3f2a").unwrap(),
             owner_name: shared::text::Text::new("Sam \"Sample\"").unwrap(),
             owner_key: PathBuf::from(key),
+            quorum: 2,
+            cooling: 600,
             desk_uids: vec![1000, 0],
             log_level: Level::Debug,
         }
@@ -140,6 +188,7 @@ mod tests {
             let (given, read) = (sample(key), read(&render(&sample(key))).unwrap());
             assert_eq!((read.name, read.origin, read.owner_key), (given.name, given.origin, given.owner_key));
             assert_eq!((read.desk_uids, read.log_level), (given.desk_uids, given.log_level));
+            assert_eq!((read.quorum, read.cooling), (given.quorum, given.cooling));
             assert_eq!(read.owner_name, given.owner_name);
         }
     }
@@ -160,7 +209,9 @@ mod tests {
         let unknown = good.replace("[log]", "colour = 1\n[log]").replace("level", "levle");
         let Err(ConfigError::Unknown { keys, .. }) = read(&unknown) else { panic!("taken") };
         assert_eq!(keys, ["desk.colour", "log.levle"]);
-        for (word, bad) in [("debug", "loud"), ("3f2a", "3F2A"), ("workstation", "two words"), ("1000", "-1")] {
+        for (word, bad) in
+            [("debug", "loud"), ("3f2a", "3F2A"), ("workstation", "two words"), ("1000", "-1"), ("600", "604801")]
+        {
             assert!(matches!(read(&good.replace(word, bad)), Err(ConfigError::Syntax { .. })), "{bad}");
         }
     }

@@ -1,48 +1,39 @@
 //! The daemon's parts, put together: keys and store opened and checked, then the writer, the lanes and the desk.
 
 use crate::config::Config;
+use crate::driver::Told;
 use crate::evidence::Notary;
 use crate::paths::Paths;
-use crate::store::{self, Hooks, OpenError, Readers, StoreKey, Tip, Verified, WriteError, Writer};
-use crate::table::Table;
-use link::Identity;
+use crate::sealing::SealingKey;
+use crate::store::{self, Hooks, OpenError, OwnKeys, Readers, StoreKey, Tip, Verified, WriteError, Writer};
+use crate::timekeeper::Timekeeper;
+use link::{Identity, IdentityError};
 use node::files::{self, FileError};
 use node::keys::{KeyError, KeyRing};
+use node::{Machine, Surroundings};
 use shared::ids::TicketHash;
 use shared::pairing::VaultLine;
 use shared::sshsig::Signers;
 use shared::time::Time;
 use shared::tlog::{Origin, VerifierKey};
-use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::{broadcast, mpsc, watch};
-use vault_core::{Effect, LaneId, Published};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use vault_core::{BadQuorum, Owners, Published};
 
-/// Everything that answering calls needs. Holds public keys, and the handle through which all writing goes.
+/// Everything that the desk and the store behind the driver need. Holds public keys, and the handle through which all writing
+/// goes.
 pub(crate) struct Vault {
     pub(crate) config: Config,
-    pub(crate) signers: Arc<Signers>,
+    pub(crate) owners: Arc<Owners>,
     pub(crate) log_key: VerifierKey,
     pub(crate) notary: Notary,
     pub(crate) line: VaultLine,
-    pub(crate) writer: Writer,
+    // Before the writer, which must be the last to close the store: only it can empty the write-ahead log.
     pub(crate) readers: Readers,
-    pub(crate) table: Arc<Table>,
-    pub(crate) news: News,
+    pub(crate) writer: Writer,
+    pub(crate) told: Told,
+    pub(crate) clock: Arc<Timekeeper>,
     pub(crate) verified: Verified,
-    published: RwLock<Option<Arc<Published>>>,
-}
-
-/// Who hears of what, after it is durable.
-#[derive(Clone)]
-pub(crate) struct News {
-    /// Requests whose view may have changed.
-    pub(crate) visitors: broadcast::Sender<(LaneId, TicketHash)>,
-    /// Counts up when something may wait for the owner.
-    pub(crate) owner: watch::Sender<u64>,
-    /// The newest publication's version.
-    pub(crate) published: watch::Sender<u64>,
-    /// Counts up when a pairing changes.
-    pub(crate) lanes: watch::Sender<u64>,
 }
 
 /// Why the vault does not start.
@@ -56,26 +47,30 @@ pub(crate) enum StartError {
     File(#[from] FileError),
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("the node key cannot be used: {0}")]
-    Node(#[from] link::IdentityError),
+    #[error("{path}: {source}", path = path.display())]
+    Node { path: std::path::PathBuf, source: link::IdentityError },
     #[error(transparent)]
     Sealing(#[from] crate::sealing::BadSealingKey),
     #[error("{0} does not exist; restore it from a backup: without the owner's public keys nothing can be approved")]
     NoSigners(std::path::PathBuf),
-    #[error("{path}: {reason}", path = path.display())]
+    #[error("{path} is damaged ({reason}); restore it from a backup", path = path.display())]
     Signers { path: std::path::PathBuf, reason: String },
     #[error(
-        "the owner's public keys in {0} are not those that the evidence log names. If you did not change them, someone \
-         else did. Put the old file back"
+        "the owner's public keys in {0}, owner.quorum in the configuration, the log key or the sealing key are not those that \
+         the evidence log names. If you did not change them, someone else did. Put the old ones back, from a backup"
     )]
     SignersChanged(std::path::PathBuf),
+    #[error("owner.quorum in the configuration: {0}")]
+    Quorum(BadQuorum),
     #[error("another vault is running on this state folder; stop it first")]
     Running,
     #[error("the store's evidence log is damaged ({0}); restore the store from a backup")]
     Log(String),
-    #[error("the store holds something that cannot be trusted: {0}")]
-    Untrusted(#[from] WriteError),
-    #[error("the stored publication cannot be trusted: {0}")]
+    #[error("the store holds something that cannot be trusted ({0}); restore it from a backup")]
+    Untrusted(WriteError),
+    #[error("the store cannot be used ({0}). Nothing was changed; look at the disk, then start the vault again")]
+    Unusable(WriteError),
+    #[error("the stored publication cannot be trusted ({0}); restore the store from a backup")]
     Publication(#[from] vault_core::NotPublished),
     #[error("{0}")]
     Io(String),
@@ -93,15 +88,18 @@ impl StartError {
             | Self::Untrusted(_)
             | Self::Publication(_)
             | Self::Sealing(_)
+            | Self::Signers { .. }
+            | Self::Node { source: IdentityError::NotAKey, .. }
             | Self::Key(KeyError::Damaged { .. }) => node::exit::INTEGRITY,
             Self::Key(KeyError::File(_)) => node::exit::REFUSED,
             Self::Config(_)
             | Self::Key(_)
             | Self::File(_)
             | Self::Store(_)
-            | Self::Node(_)
+            | Self::Unusable(_)
+            | Self::Node { .. }
             | Self::NoSigners(_)
-            | Self::Signers { .. }
+            | Self::Quorum(_)
             | Self::Running
             | Self::Io(_)
             | Self::Nowhere(_) => node::exit::FAILURE,
@@ -111,7 +109,14 @@ impl StartError {
 
 impl From<rusqlite::Error> for StartError {
     fn from(e: rusqlite::Error) -> Self {
-        Self::Untrusted(WriteError::from(e))
+        WriteError::from(e).into()
+    }
+}
+
+/// A disk that fails is not a store that lies.
+impl From<WriteError> for StartError {
+    fn from(e: WriteError) -> Self {
+        if e.is_integrity() { Self::Untrusted(e) } else { Self::Unusable(e) }
     }
 }
 
@@ -119,6 +124,8 @@ impl From<rusqlite::Error> for StartError {
 pub(crate) struct Started {
     pub(crate) vault: Arc<Vault>,
     pub(crate) identity: Identity,
+    /// Opens what receptions sealed while this vault was away.
+    pub(crate) sealing: SealingKey,
     /// Requests to be prepared, as they arrive.
     pub(crate) to_prepare: mpsc::UnboundedReceiver<TicketHash>,
     /// Held while the daemon lives.
@@ -130,92 +137,51 @@ pub(crate) fn start(paths: &Paths, config: Config) -> Result<Started, StartError
     let ring = KeyRing::new("vault", |name| std::env::var_os(name));
     let lock = lock(paths)?;
     let node = ring.read("node-key", paths.node_key())?;
-    let identity = Identity::from_pem(&node.text)?;
+    let path = node.path;
+    let identity = Identity::from_pem(&node.text).map_err(|source| StartError::Node { path, source })?;
     let log_key = ring.signing("log-key", paths.log_key())?;
-    let sealing = crate::sealing::public(&*ring.raw("sealing-key", paths.sealing_key())?)?;
-    let signers = Arc::new(read_signers(paths)?);
+    let sealing = SealingKey::new(ring.raw("sealing-key", paths.sealing_key())?)?;
+    let owners = Arc::new(Owners::new(read_signers(paths)?, config.quorum).map_err(StartError::Quorum)?);
     let key = Arc::new(StoreKey::new(*ring.raw("store-key", paths.store_key())?));
     let connection = store::open(&paths.store(), &key)?;
-    if !store::signers_logged(&connection, &signers)? {
+    let own = OwnKeys { log: VerifierKey::of(config.origin.clone(), &log_key), sealing: sealing.public() };
+    if !store::keys_logged(&connection, &own.named_with(&owners))? {
         return Err(StartError::SignersChanged(paths.signers()));
     }
-    let states = store::requests(&connection, true, &config.origin, &signers)?;
-    let published = load_publication(&connection, &config.origin, &signers)?;
+    let states = store::requests(&connection, true, &config.origin, &owners)?;
+    let published = load_publication(&connection, &config.origin, &owners)?;
+    store::check_payloads(&connection)?;
     let tip = Tip::sign(store::frontier(&connection).map_err(StartError::Log)?, &config.origin, &log_key);
-    let table = Arc::new(Table::new(states.iter().map(|s| (s.ticket(), s.shown()))));
-    let news = News::new(published.as_ref().map_or(0, |p| p.version()));
-    let (prepare, to_prepare) = mpsc::unbounded_channel();
-    for ticket in store::unprepared(&states) {
-        prepare.send(ticket).map_err(|e| StartError::Io(e.to_string()))?;
-    }
-    let line = line(&config, &identity, &log_key, sealing, &signers);
+    let standing = store::standing(&connection)?;
+    let (told, to_prepare) = Told::new(&states, published, standing.clock, Arc::new(Machine), standing.brake.going());
+    let line = line(&config, &identity, &log_key, sealing.public(), owners.signers());
     let verifier = VerifierKey::of(config.origin.clone(), &log_key);
-    let ground = store::Ground { vault: config.origin.clone(), signers: signers.clone() };
+    let ground = store::Ground { vault: config.origin.clone(), owners: owners.clone(), cooling: config.cooling };
     let notary_key = log_key.clone();
-    let hooks = hooks(table.clone(), news.clone(), prepare);
-    let writer = Writer::start(connection, ground, tip, log_key, hooks).map_err(|e| StartError::Io(e.to_string()))?;
+    let hooks = hooks(&told);
+    let writer = Writer::start(connection, ground, tip, standing.brake, log_key, hooks)
+        .map_err(|e| StartError::Io(e.to_string()))?;
     let readers = Readers::new(&paths.store(), key);
-    let notary = Notary {
-        readers: readers.clone(),
-        origin: config.origin.clone(),
-        signers: signers.clone(),
-        log_key: notary_key,
-    };
-    let (verified, published) = (Verified::default(), RwLock::new(published.map(Arc::new)));
-    let vault =
-        Vault { config, signers, log_key: verifier, notary, line, writer, readers, table, news, verified, published };
-    Ok(Started { vault: Arc::new(vault), identity, to_prepare, _lock: lock })
+    let notary =
+        Notary { readers: readers.clone(), origin: config.origin.clone(), owners: owners.clone(), log_key: notary_key };
+    let verified = Verified::default();
+    let clock = told.clock.clone();
+    let vault = Vault { config, owners, log_key: verifier, notary, line, writer, readers, told, clock, verified };
+    Ok(Started { vault: Arc::new(vault), identity, sealing, to_prepare, _lock: lock })
 }
 
-impl Vault {
-    pub(crate) fn published(&self) -> Option<Arc<Published>> {
-        self.published.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Serves `published` from now on.
-    pub(crate) fn announce(&self, published: Published) {
-        let version = published.version();
-        let mut current = self.published.write().unwrap_or_else(PoisonError::into_inner);
-        // Two publications may be announced in another order than they were stored.
-        if current.as_ref().is_none_or(|held| held.version() < version) {
-            *current = Some(Arc::new(published));
-            self.news.published.send_replace(version);
-        }
-    }
-}
-
-impl News {
-    fn new(version: u64) -> Self {
-        Self {
-            visitors: broadcast::channel(1024).0,
-            owner: watch::channel(0).0,
-            published: watch::channel(version).0,
-            lanes: watch::channel(0).0,
-        }
-    }
-}
-
-/// The vault's clock.
+/// This machine's wall clock, for what an owner's process signs.
 pub(crate) fn now() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Time::from_unix(since.map_or(0, |d| d.as_secs()))
+    Machine.wall()
 }
 
-fn hooks(table: Arc<Table>, news: News, prepare: mpsc::UnboundedSender<TicketHash>) -> Hooks {
+fn hooks(told: &Told) -> Hooks {
+    let (table, news, brake) = (told.clone(), told.clone(), told.clone());
     Hooks {
-        shown: Box::new(move |ticket, shown| table.set(ticket, shown)),
-        effect: Box::new(move |effect| match effect {
-            // Each receiver may be gone: nobody watches, or the daemon is stopping. The state is on disk either way.
-            Effect::Prepare(ticket) => {
-                let _ = prepare.send(ticket);
-            }
-            Effect::TellOwner => news.owner.send_modify(|n| *n += 1),
-            Effect::TellVisitor(lane, ticket) => {
-                let _ = news.visitors.send((lane, ticket));
-            }
-            Effect::Serve(permit) => drop(permit),
-        }),
-        clock: now,
+        shown: Box::new(move |ticket, shown| table.shown(ticket, shown)),
+        effect: Box::new(move |effect| news.effect(effect)),
+        brake: Box::new(move |going| brake.going(going)),
+        clock: told.clock.clone(),
     }
 }
 
@@ -229,17 +195,31 @@ fn lock(paths: &Paths) -> Result<std::fs::File, StartError> {
 
 fn read_signers(paths: &Paths) -> Result<Signers, StartError> {
     let path = paths.signers();
-    let text = files::read_guarded(&path)?.ok_or_else(|| StartError::NoSigners(path.clone()))?;
-    Signers::parse(&text).map_err(|e| StartError::Signers { path, reason: e.to_string() })
+    let damaged = |reason: String| StartError::Signers { path: path.clone(), reason };
+    let text = files::read_guarded(&path).map_err(|error| match error {
+        FileError::NotText(_) | FileError::TooLarge(_) => damaged("it is no list of keys".into()),
+        error @ (FileError::Io { .. }
+        | FileError::SecretMode { .. }
+        | FileError::FolderMode { .. }
+        | FileError::FileMode { .. }) => error.into(),
+    })?;
+    let text = text.ok_or_else(|| StartError::NoSigners(path.clone()))?;
+    Signers::parse(&text).map_err(|e| damaged(e.to_string()))
 }
 
+/// The newest publication, verified; every older one is read, so that damage anywhere is found.
 fn load_publication(
     connection: &rusqlite::Connection,
     origin: &Origin,
-    signers: &Signers,
+    owners: &Owners,
 ) -> Result<Option<Published>, StartError> {
-    let Some(newest) = store::newest_publication(connection)? else { return Ok(None) };
-    Ok(Some(Published::verify(newest.signed, newest.bundle, 0, origin, signers)?))
+    let mut newest = None;
+    store::each_publication(connection, |stored| {
+        newest = Some(stored);
+        Ok::<_, StartError>(())
+    })?;
+    let verified = newest.map(|newest| Published::verify(newest.signed, newest.bundle, 0, origin, owners));
+    Ok(verified.transpose()?)
 }
 
 fn line(

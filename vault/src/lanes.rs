@@ -1,10 +1,11 @@
 //! The lanes: one task a paired reception, which dials it, serves its calls and sends it hints. All run on a thread and a
 //! runtime of their own, so that the link waits for nobody else.
 
-use crate::daemon::{News, Vault};
+use crate::driver::{Driver, Lane, Store};
+use crate::news::News;
 use crate::service::Service;
-use crate::store::{self, Lane};
-use link::{Dialler, EventSender, Goodbye, Identity, Link};
+use link::{Dialler, EventSender, Goodbye, Link};
+use node::Surroundings;
 use shared::limits;
 use shared::message::Event;
 use std::collections::HashMap;
@@ -55,11 +56,10 @@ pub(crate) struct LinkThread {
 }
 
 impl LinkThread {
-    pub(crate) fn start(vault: Arc<Vault>, identity: Identity, links: Links) -> std::io::Result<Self> {
+    pub(crate) fn start<S: Store>(driver: Arc<Driver<S>>, links: Links) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopping) = watch::channel(false);
-        let deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
-        let all = Lanes { vault, identity, links, stopping, deliveries };
+        let all = Lanes::new(driver, links, stopping);
         let thread = std::thread::Builder::new().name("link".into()).spawn(move || runtime.block_on(all.keep()))?;
         Ok(Self { stop, thread })
     }
@@ -73,10 +73,9 @@ impl LinkThread {
     }
 }
 
-#[derive(Clone)]
-struct Lanes {
-    vault: Arc<Vault>,
-    identity: Identity,
+/// Every lane's link.
+pub(crate) struct Lanes<S> {
+    driver: Arc<Driver<S>>,
     links: Links,
     stopping: watch::Receiver<bool>,
     deliveries: Arc<Semaphore>,
@@ -84,19 +83,33 @@ struct Lanes {
 
 type Running = HashMap<LaneId, (Lane, JoinHandle<()>)>;
 
-impl Lanes {
+impl<S> Clone for Lanes<S> {
+    fn clone(&self) -> Self {
+        let Self { driver, links, stopping, deliveries } = self;
+        let (driver, links, stopping) = (driver.clone(), links.clone(), stopping.clone());
+        Self { driver, links, stopping, deliveries: deliveries.clone() }
+    }
+}
+
+// The selects below take their branches in order, so that a simulated run can be had again.
+impl<S: Store> Lanes<S> {
+    pub(crate) fn new(driver: Arc<Driver<S>>, links: Links, stopping: watch::Receiver<bool>) -> Self {
+        Self { driver, links, stopping, deliveries: Arc::new(Semaphore::new(limits::DELIVERIES)) }
+    }
+
     /// Keeps one task for each active pairing, and ends those whose pairing has ended.
-    async fn keep(mut self) {
-        let mut changes = self.vault.news.lanes.subscribe();
+    pub(crate) async fn keep(mut self) {
+        let mut changes = self.driver.told.news.lanes.subscribe();
         let mut running = Running::new();
         loop {
-            match self.vault.readers.read(store::lanes) {
+            match self.driver.store.lanes().await {
                 Ok(lanes) => self.renew(&mut running, lanes),
                 Err(error) => tracing::error!("the pairings cannot be read: {error}"),
             }
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() { break },
+                biased;
                 () = stopped(&mut self.stopping) => break,
+                changed = changes.changed() => if changed.is_err() { break },
             }
         }
         let all = running.into_values().map(|(_, task)| task);
@@ -126,13 +139,14 @@ impl Lanes {
     async fn keep_one(mut self, lane: Lane) {
         // One bound a lane, over all its links.
         self.deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
-        let dialler = Dialler::new(&self.identity);
+        let dialler = Dialler::over(self.driver.network.clone(), &self.driver.identity);
         let name = lane.line.name.as_str();
         let mut pause = PAUSE.0;
         loop {
             let dialled = tokio::select! {
-                dialled = dialler.dial(lane.line.address.as_str(), lane.line.pin) => dialled,
+                biased;
                 () = stopped(&mut self.stopping) => return,
+                dialled = dialler.dial(lane.line.address.as_str(), lane.line.pin) => dialled,
             };
             let ended = match dialled {
                 Ok(link) => self.serve(&lane, link).await,
@@ -146,8 +160,9 @@ impl Lanes {
                 tracing::warn!("no link to {name}: {ended}");
             }
             tokio::select! {
-                () = tokio::time::sleep(pause.mul_f64(fraction())) => {}
+                biased;
                 () = stopped(&mut self.stopping) => return,
+                () = tokio::time::sleep(pause.mul_f64(fraction(&*self.driver.surroundings))) => {}
             }
             pause = (pause * 2).min(PAUSE.1);
         }
@@ -159,15 +174,16 @@ impl Lanes {
         let events = EventSender::new(&link);
         let greeted = Greeted::new(&self.links, lane, &link);
         let deliveries = self.deliveries.clone();
-        let service = Service { vault: self.vault.clone(), lane: lane.id, greeted, deliveries };
+        let service = Service { driver: self.driver.clone(), lane: lane.id, greeted, deliveries };
         let ended = tokio::select! {
-            ended = link::serve(&link, service) => ended.to_string(),
-            () = hint(lane.id, &self.vault.news, &events) => STOPPING.into(),
+            biased;
             () = stopped(&mut self.stopping) => {
                 link.close(Goodbye::Stopping);
                 link.drained().await;
                 STOPPING.into()
             }
+            ended = link::serve(&link, service) => ended.to_string(),
+            () = hint(lane.id, &self.driver.told.news, &events) => STOPPING.into(),
         };
         drop(guard);
         ended
@@ -216,6 +232,7 @@ async fn hint(lane: LaneId, news: &News, events: &EventSender) {
     let (mut visitors, mut published) = (news.visitors.subscribe(), news.published.subscribe());
     loop {
         tokio::select! {
+            biased;
             changed = visitors.recv() => match changed {
                 Ok((through, ticket)) if through == lane => events.send(Event::Changed(ticket)),
                 // Another lane's business.
@@ -233,9 +250,9 @@ async fn hint(lane: LaneId, news: &News, events: &EventSender) {
 }
 
 /// Evenly between a tenth and one; half when the system has no randomness.
-fn fraction() -> f64 {
+fn fraction(surroundings: &dyn Surroundings) -> f64 {
     let mut byte = [128];
-    if getrandom::fill(&mut byte).is_err() {
+    if surroundings.fill(&mut byte).is_err() {
         byte = [128];
     }
     0.1 + 0.9 * f64::from(byte[0]) / 255.0

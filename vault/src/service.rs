@@ -1,41 +1,48 @@
 //! What the vault answers to a reception's calls.
 
-use crate::daemon::{Vault, now};
-use crate::evidence;
+use crate::driver::{Driver, Store, WriteError};
 use crate::lanes::Greeted;
-use crate::store::{self, Filed, WriteError};
 use bytes::Bytes;
 use link::{CallError, Handler, PayloadWriter, ReplyWriter};
-use shared::ids::{CollectionId, Ticket};
+use shared::ids::{CollectionId, Nonce, Ticket, TicketHash};
 use shared::limits;
-use shared::message::{Call, Delivery, Filing, Hello, PublicationHead, Refused, Reply, View, Welcome};
+use shared::message::{Call, Delivery, Filing, Hello, PublicationHead, Refused, Reply, View, VisitorAnswer, Welcome};
+use shared::seal::Sealed;
 use shared::text::Text;
+use shared::time::Time;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-use vault_core::{Effect, Input, LaneId, Permit, Rejected, Stage};
+use vault_core::{Effect, Input, LaneId, Permit, Rejected};
 
-/// Seconds after which a full lane may be tried again.
-const LANE_FULL_RETRY: u32 = 3600;
 /// Seconds after which a delivery may be tried again when all places are taken.
 const DELIVERY_RETRY: u32 = 10;
 
 /// Answers for one lane.
-#[derive(Clone)]
-pub(crate) struct Service {
-    pub(crate) vault: Arc<Vault>,
+pub(crate) struct Service<S> {
+    pub(crate) driver: Arc<Driver<S>>,
     pub(crate) lane: LaneId,
     pub(crate) greeted: Greeted,
     /// Payloads on their way at once: the reception keeps this bound too, but it is not believed.
     pub(crate) deliveries: Arc<Semaphore>,
 }
 
-impl Handler for Service {
+impl<S> Clone for Service<S> {
+    fn clone(&self) -> Self {
+        let Self { driver, lane, greeted, deliveries } = self;
+        Self { driver: driver.clone(), lane: *lane, greeted: greeted.clone(), deliveries: deliveries.clone() }
+    }
+}
+
+impl<S: Store> Handler for Service<S> {
     async fn handle(&self, call: Call, out: ReplyWriter) -> Result<(), CallError> {
         node::danger::point("reply:before");
         match call {
             Call::Hello(hello) => out.reply(&self.welcome(&hello)).await,
             Call::File(filing) => out.reply(&self.file(filing).await).await,
-            Call::Status { ticket } => padded(out, &self.view(&ticket)).await,
+            Call::Forward { ticket, sealed } => out.reply(&self.forward(ticket, &sealed).await).await,
+            Call::Status { ticket } => self.status(&ticket, out).await,
+            Call::Words { ticket } => self.words(&ticket, out).await,
+            Call::Answer { ticket, question, text } => self.answer(&ticket, question, text, out).await,
             Call::Withdraw { ticket } => self.withdraw(&ticket, out).await,
             Call::Collect { ticket, collection, offset } => self.collect(&ticket, collection, offset, out).await,
             Call::Publications { have } => self.publications(have, out).await,
@@ -50,28 +57,52 @@ async fn padded(out: ReplyWriter, view: &View) -> Result<(), CallError> {
     out.reply_padded(&Reply::View(view.clone()), limits::STATUS_REPLY).await
 }
 
-impl Service {
+impl<S: Store> Service<S> {
     fn welcome(&self, hello: &Hello) -> Reply {
-        let name = Text::new(self.vault.config.name.as_str());
+        let name = Text::new(self.driver.name.as_str());
         match (link::negotiate(hello), name) {
             (Some(protocol), Ok(name)) => {
                 self.greeted.hello();
-                Reply::Welcome(Welcome { protocol, name, version: env!("CARGO_PKG_VERSION").into(), clock: now() })
+                let clock = self.driver.surroundings.wall();
+                Reply::Welcome(Welcome { protocol, name, version: env!("CARGO_PKG_VERSION").into(), clock })
             }
             _ => Reply::Refused(Refused::Protocol),
         }
     }
 
     async fn file(&self, filing: Filing) -> Reply {
-        let lane = self.lane;
-        match self.vault.writer.act(move |t| t.file(filing, lane)).await {
-            Ok((Filed::New | Filed::Before, _)) => Reply::Filed,
-            Err(error) => Reply::Refused(refused(&error)),
+        match self.driver.store.file(filing, self.lane).await {
+            Ok(()) => Reply::Filed,
+            Err(error) => Reply::Refused(self.refused(&error)),
         }
     }
 
+    /// A sealed request goes the way of any other once it is open.
+    async fn forward(&self, ticket: TicketHash, sealed: &Sealed) -> Reply {
+        match self.driver.sealing.open(&self.driver.origin, &ticket, sealed) {
+            Ok(filing) => self.file(filing).await,
+            Err(error) => {
+                tracing::warn!(request = %ticket.request(), "a sealed request was refused: {error}");
+                Reply::Refused(Refused::Malformed)
+            }
+        }
+    }
+
+    fn refused(&self, error: &WriteError) -> Refused {
+        refused(error, self.driver.told.now().time)
+    }
+
     fn view(&self, ticket: &Ticket) -> View {
-        self.vault.table.view(ticket.hash(), now())
+        self.driver.told.view(ticket.hash())
+    }
+
+    /// One path, whatever there is. What is planted is a shorter way for tickets of which nothing is known: sizes tell it,
+    /// and times.
+    async fn status(&self, ticket: &Ticket, out: ReplyWriter) -> Result<(), CallError> {
+        if node::danger::is_planted("early-return") && !self.driver.told.table.has(ticket.hash()) {
+            return out.reply(&Reply::View(View::Closed)).await;
+        }
+        padded(out, &self.view(ticket)).await
     }
 
     /// Answers with the view in any case: whether there was something to withdraw is not told, and what is closed or was never
@@ -80,10 +111,44 @@ impl Service {
         if self.view(ticket) == View::Closed {
             return padded(out, &View::Closed).await;
         }
-        let hash = ticket.hash();
-        match self.vault.writer.act(move |t| t.decide(hash, Input::Withdrawn)).await {
+        match self.driver.store.decide(ticket.hash(), Input::Withdrawn).await {
             Ok(_) | Err(WriteError::NoRequest | WriteError::Rejected(_)) => padded(out, &self.view(ticket)).await,
-            Err(error) => out.reply(&Reply::Refused(refused(&error))).await,
+            Err(error) => out.reply(&Reply::Refused(self.refused(&error))).await,
+        }
+    }
+
+    /// The owner's words are a release: they are read from the store, and only while the visitor may know that there are some.
+    async fn words(&self, ticket: &Ticket, out: ReplyWriter) -> Result<(), CallError> {
+        let view = self.view(ticket);
+        if !matches!(view, View::Question | View::Refused) {
+            return padded(out, &view).await;
+        }
+        if self.driver.told.is_frozen() {
+            return out.reply(&Reply::Refused(Refused::Paused)).await;
+        }
+        match self.driver.store.words(ticket.hash().request()).await {
+            Ok(Some(receipt)) => out.reply(&Reply::Words(Box::new(receipt))).await,
+            Ok(None) => padded(out, &self.view(ticket)).await,
+            Err(error) => out.reply(&Reply::Refused(self.refused(&error))).await,
+        }
+    }
+
+    /// Answers with the view, as `withdraw` does.
+    async fn answer(
+        &self,
+        ticket: &Ticket,
+        question: Nonce,
+        text: VisitorAnswer,
+        out: ReplyWriter,
+    ) -> Result<(), CallError> {
+        if self.view(ticket) == View::Closed {
+            return padded(out, &View::Closed).await;
+        }
+        match self.driver.store.answer(ticket.hash(), question, text).await {
+            Ok(()) | Err(WriteError::NoRequest | WriteError::Rejected(Rejected::Stage(_))) => {
+                padded(out, &self.view(ticket)).await
+            }
+            Err(error) => out.reply(&Reply::Refused(self.refused(&error))).await,
         }
     }
 
@@ -96,28 +161,29 @@ impl Service {
     ) -> Result<(), CallError> {
         // Undecided requests are answered from the table alone, like `status`.
         let view = self.view(ticket);
+        if view == View::Paused {
+            return out.reply(&Reply::Refused(Refused::Paused)).await;
+        }
         if !matches!(view, View::Ready(_)) {
             return padded(out, &view).await;
         }
         let Ok(_place) = self.deliveries.clone().try_acquire_owned() else {
             return out.reply(&Reply::Refused(Refused::Busy { retry_after: DELIVERY_RETRY })).await;
         };
-        let hash = ticket.hash();
-        match self.vault.writer.act(move |t| t.decide(hash, Input::Collect { collection, offset })).await {
-            Ok((_, effects)) => match effects.into_iter().find_map(permit) {
+        match self.driver.store.decide(ticket.hash(), Input::Collect { collection, offset }).await {
+            Ok(effects) => match effects.into_iter().find_map(permit) {
                 Some(permit) => self.deliver(permit, ticket, out).await,
                 None => padded(out, &self.view(ticket)).await,
             },
             Err(WriteError::Rejected(Rejected::Stage(_))) => padded(out, &self.view(ticket)).await,
-            Err(error) => out.reply(&Reply::Refused(refused(&error))).await,
+            Err(error) => out.reply(&Reply::Refused(self.refused(&error))).await,
         }
     }
 
     async fn deliver(&self, permit: Permit, ticket: &Ticket, out: ReplyWriter) -> Result<(), CallError> {
-        let (vault, request) = (self.vault.clone(), ticket.hash().request());
+        let request = ticket.hash().request();
         let manifest = permit.manifest().clone();
-        let prepared = blocking(move || vault.open(permit, request)).await;
-        let (receipt, cursor) = match prepared {
+        let (receipt, cursor) = match self.driver.store.open(permit, request).await {
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::error!(request = %request, "a release cannot be served: {error}");
@@ -126,21 +192,25 @@ impl Service {
         };
         let head = Reply::Delivery(Box::new(Delivery { manifest, receipt }));
         let writer = out.reply_then(&head).await?;
-        self.stream(cursor, writer, request).await
+        self.stream(cursor, writer, ticket.hash()).await
     }
 
-    /// Sends the payload a chunk at a time; one that cannot be read breaks the stream off.
+    /// Sends the payload a chunk at a time; one that cannot be read breaks the stream off, and so does an owner who revokes the
+    /// release or stops all.
     async fn stream(
         &self,
-        mut cursor: store::Cursor,
+        mut cursor: S::Cursor,
         mut writer: PayloadWriter,
-        request: shared::ids::RequestId,
+        ticket: TicketHash,
     ) -> Result<(), CallError> {
+        let request = ticket.request();
         node::danger::point("payload:first");
         loop {
-            let readers = self.vault.readers.clone();
-            let read = blocking(move || readers.read(|c| cursor.next(c)).map(|data| (data, cursor)));
-            let data = match read.await {
+            if !matches!(self.driver.told.view(ticket), View::Ready(_)) {
+                tracing::info!(%request, "a delivery was broken off: the release has ended or is stopped");
+                return Ok(());
+            }
+            let data = match self.driver.store.next(cursor).await {
                 Ok((data, back)) => {
                     cursor = back;
                     data
@@ -160,46 +230,29 @@ impl Service {
     }
 
     async fn publications(&self, have: u64, out: ReplyWriter) -> Result<(), CallError> {
-        let Some(published) = self.vault.published().filter(|p| p.version() > have) else {
+        if self.driver.told.is_frozen() {
+            return out.reply(&Reply::Refused(Refused::Paused)).await;
+        }
+        let Some(published) = self.driver.told.published().filter(|p| p.version() > have) else {
             return out.reply(&Reply::Publication(None)).await;
         };
         let signed = published.signed();
         let bundle = published.bundle();
         let head = PublicationHead {
             statement: signed.statement.clone(),
-            signature: signed.signature.clone(),
+            signatures: signed.signatures.clone(),
             bytes: bundle.len() as u64,
         };
         let mut writer = out.reply_then(&Reply::Publication(Some(head))).await?;
         for piece in bundle.chunks(limits::CHUNK) {
+            if self.driver.told.is_frozen() {
+                return Ok(());
+            }
             writer.write(Bytes::copy_from_slice(piece)).await?;
         }
         writer.finish();
         Ok(())
     }
-}
-
-impl Vault {
-    /// The receipt and the payload that a permit opens.
-    fn open(
-        &self,
-        permit: Permit,
-        request: shared::ids::RequestId,
-    ) -> Result<(shared::receipt::Receipt, store::Cursor), WriteError> {
-        let state = self.readers.read(|c| store::find(c, request, &self.config.origin, &self.signers))?;
-        let Some(Stage::Released(release)) = state.map(|s| s.stage) else { return Err(WriteError::NoRequest) };
-        let receipt = evidence::receipt(&self.notary, &release)?;
-        let cursor = self.readers.read(|c| store::redeem(c, permit, &self.verified))?;
-        let missing = || WriteError::Invalid("the released payload is not in the store".into());
-        Ok((receipt, cursor.ok_or_else(missing)?))
-    }
-}
-
-/// Runs blocking store work beside the runtime.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, WriteError> + Send + 'static,
-) -> Result<T, WriteError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(WriteError::Stopping))
 }
 
 fn permit(effect: Effect) -> Option<Permit> {
@@ -210,12 +263,20 @@ fn permit(effect: Effect) -> Option<Permit> {
 }
 
 /// What a reception may know of a failure.
-fn refused(error: &WriteError) -> Refused {
+fn refused(error: &WriteError, now: Time) -> Refused {
     match error {
         WriteError::Conflict | WriteError::Rejected(Rejected::Offset) => Refused::Malformed,
-        WriteError::Rejected(Rejected::LaneFull) => Refused::Busy { retry_after: LANE_FULL_RETRY },
+        WriteError::Rejected(Rejected::Full(full)) => {
+            tracing::warn!("a request was not taken: {full}");
+            let seconds = full.room_at.unix().saturating_sub(now.unix()).max(1);
+            Refused::Busy { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX) }
+        }
         WriteError::Rejected(Rejected::Spent) => Refused::Collected,
-        WriteError::Rejected(Rejected::Stage(_) | Rejected::NotApproved(_))
+        WriteError::Rejected(Rejected::Frozen) => Refused::Paused,
+        WriteError::Rejected(Rejected::OtherQuestion) => Refused::Answered,
+        WriteError::Rejected(
+            Rejected::Stage(_) | Rejected::NotAccepted(_) | Rejected::Clock(_) | Rejected::Questions,
+        )
         | WriteError::Published(_)
         | WriteError::NoRequest
         | WriteError::Invalid(_)

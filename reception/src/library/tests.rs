@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Vault, bundle};
+use crate::testing::{Owner, Vault, bundle};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -74,13 +74,44 @@ fn what_the_owner_did_not_sign_is_refused() {
         assert!(matches!(refused(&head, &altered), Unverified::Altered));
     }
     assert!(matches!(refused(&head, &bytes[1..]), Unverified::Altered));
-    let stranger = PublicationHead { signature: other.owner.sign(&head.statement), ..head.clone() };
+    let stranger = PublicationHead { signatures: other.sign(&head.statement), ..head.clone() };
     assert!(matches!(refused(&stranger, &bytes), Unverified::Signature(BadSignature::UnknownKey)));
     let edited = PublicationHead { statement: head.statement.replace("version: 1", "version: 9"), ..head.clone() };
     assert!(matches!(refused(&edited, &bytes), Unverified::Signature(BadSignature::Invalid)));
     let long = PublicationHead { statement: "x".repeat(limits::STATEMENT + 1), ..head };
     assert!(matches!(refused(&long, &bytes), Unverified::TooLong("statement")));
     assert!(library.current().is_none() && !root.path().join("publications").exists());
+}
+
+#[test]
+fn each_signature_counts_and_each_is_another_owners() {
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::of_two("vault"));
+    let library = library(&root);
+    let (head, bytes) = vault.publish(1);
+    let [one, two] = &head.signatures[..] else { panic!("two owners sign") };
+    let stranger = Owner::new().sign(&head.statement);
+    for (signatures, why) in [
+        (vec![], "no signature"),
+        (vec![one.clone(), one.clone()], "one owner's twice"),
+        (vec![one.clone(), stranger], "not one of the owner's"),
+        (vec![two.clone(), one.trim_end().to_owned()], "no SSH signature"),
+        (vec![one.clone(); SIGNERS_MAX + 1], "list of signatures is over the size limit"),
+    ] {
+        let wrong = PublicationHead { signatures, ..head.clone() };
+        let error = library.take(&vault.peer(), &wrong, &bytes).err().unwrap().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    library.take(&vault.peer(), &head, &bytes).unwrap();
+    let (again, loaded) = restarted(&root, &vault.peer());
+    loaded.unwrap();
+    assert_eq!(again.version(), 1);
+    let kept = fs::read_to_string(stored(&root, 1, "signature")).unwrap();
+    assert_eq!(armours(&kept), head.signatures);
+    fs::write(stored(&root, 1, "signature"), format!("{one}{one}")).unwrap();
+    assert!(matches!(
+        restarted(&root, &vault.peer()).1,
+        Err(LibraryError::SetAside { reason: Damage::Unverified(Unverified::Signatures), .. })
+    ));
 }
 
 #[test]
@@ -108,7 +139,7 @@ fn what_was_signed_for_another_purpose_vault_or_bundle_is_refused() {
         nonce: right.nonce,
     };
     let text = Statement::Freeze(freeze).render();
-    let head = PublicationHead { signature: vault.owner.sign(&text), statement: text, bytes: bytes.len() as u64 };
+    let head = PublicationHead { signatures: vault.sign(&text), statement: text, bytes: bytes.len() as u64 };
     assert!(refused(&head, &bytes).contains("of kind freeze"));
     let (junk, signed) = (b"{}", vault.statement(1, b"{}"));
     assert!(refused(&vault.head(&signed), junk).contains("not in a form"));

@@ -3,10 +3,11 @@ use crate::broker::{BrokerError, Collected};
 use crate::testing::{Captured, Vault};
 use bytes::Bytes;
 use link::{Dialler, EventSender, Handler, ReplyWriter, serve};
-use shared::ids::{CollectionId, Digest, Ticket, TicketHash};
-use shared::message::{Delivery, Filing, Manifest, PublicationHead, Recipient, Subject, View};
+use shared::ids::{CollectionId, Digest, Nonce, Ticket, TicketHash};
+use shared::message::{Delivery, Filing, Manifest, PublicationHead, Recipient, Subject, View, VisitorAnswer};
 use shared::receipt::{Format, Kind, Receipt};
 use shared::text::Text;
+use shared::time::Time;
 use shared::tlog::Salt;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -42,12 +43,13 @@ type Edition = (u64, PublicationHead, Vec<u8>);
 struct Desk {
     manner: Manner,
     filed: Arc<Mutex<Vec<Filing>>>,
+    answered: Arc<Mutex<Vec<(Nonce, VisitorAnswer)>>>,
     publication: Arc<Mutex<Option<Edition>>>,
 }
 
 impl Desk {
     fn new(manner: Manner) -> Self {
-        Self { manner, filed: Arc::default(), publication: Arc::default() }
+        Self { manner, filed: Arc::default(), answered: Arc::default(), publication: Arc::default() }
     }
 
     fn publish(&self, vault: &Vault, version: u64) {
@@ -58,7 +60,7 @@ impl Desk {
     fn welcome(&self) -> Reply {
         let ahead = if self.manner == Manner::Ahead { 3600 } else { 0 };
         let (name, version) = (Name::new("vault").unwrap(), "0".to_owned());
-        Reply::Welcome(Welcome { protocol: 1, name, version, clock: now().plus(ahead) })
+        Reply::Welcome(Welcome { protocol: 1, name, version, clock: node::Machine.wall().plus(ahead) })
     }
 }
 
@@ -76,7 +78,7 @@ fn delivery() -> Box<Delivery> {
     let receipt = Receipt {
         format: Format::V1,
         statement: String::new(),
-        signature: String::new(),
+        signatures: vec![],
         signers: String::new(),
         log_key: String::new(),
         time: Time::MAX,
@@ -93,13 +95,21 @@ impl Handler for Desk {
             (Manner::Foreign, Call::Hello(_)) => out.reply(&Reply::Refused(Refused::Protocol)).await,
             (_, Call::Hello(_)) => out.reply(&self.welcome()).await,
             (Manner::Busy, _) => out.reply(&Reply::Refused(Refused::Busy { retry_after: 7 })).await,
-            (Manner::Confused, Call::Status { .. }) => out.reply(&Reply::Filed).await,
+            (Manner::Confused, Call::Status { .. } | Call::Words { .. } | Call::Answer { .. }) => {
+                out.reply(&Reply::Filed).await
+            }
             (_, Call::File(filing)) => {
                 self.filed.lock().unwrap().push(filing);
                 out.reply(&Reply::Filed).await
             }
+            (_, Call::Forward { .. }) => out.reply(&Reply::Refused(Refused::Malformed)).await,
             (_, Call::Status { .. }) => {
                 out.reply_padded(&Reply::View(View::Ready(manifest())), limits::STATUS_REPLY).await
+            }
+            (_, Call::Words { .. }) => out.reply(&Reply::Words(Box::new(delivery().receipt))).await,
+            (_, Call::Answer { question, text, .. }) => {
+                self.answered.lock().unwrap().push((question, text));
+                out.reply_padded(&Reply::View(View::Waiting), limits::STATUS_REPLY).await
             }
             (_, Call::Withdraw { .. }) => out.reply_padded(&Reply::View(View::Closed), limits::STATUS_REPLY).await,
             (_, Call::Collect { offset, .. }) => {
@@ -151,6 +161,7 @@ impl Front {
             library: Library::new(root.path().join("publications")),
             pins: Pins::default(),
             paired: Arc::default(),
+            surroundings: Arc::new(node::Machine),
         };
         lobby.adopt(vault.map(|v| Arc::new(v.peer()))).await;
         let identity = link::Identity::from_pem(&link::Identity::generate().unwrap()).unwrap();
@@ -214,6 +225,10 @@ async fn every_call_reaches_the_vault_and_its_answer_comes_back() {
     assert_eq!(*desk.filed.lock().unwrap(), [filing("why")]);
     assert_eq!(broker.status(&ticket()).await.unwrap(), View::Ready(manifest()));
     assert_eq!(broker.withdraw(&ticket()).await.unwrap(), View::Closed);
+    assert_eq!(broker.words(&ticket()).await.unwrap(), Some(delivery().receipt));
+    let answer = VisitorAnswer::new("2025").unwrap();
+    broker.answer(&ticket(), Nonce([3; 16]), answer.clone()).await.unwrap();
+    assert_eq!(*desk.answered.lock().unwrap(), [(Nonce([3; 16]), answer)]);
     for offset in [0, 4, PAYLOAD.len()] {
         let collected = broker.collect(&ticket(), CollectionId([1; 16]), offset as u64).await.unwrap();
         let Collected::Delivery(delivery, mut body) = collected else { panic!("nothing to collect") };
@@ -274,9 +289,20 @@ async fn refusals_are_passed_on_and_confusion_ends_the_link() {
     let _busy = front.connected(&vault, &Desk::new(Manner::Busy)).await;
     let busy = BrokerError::Refused(Refused::Busy { retry_after: 7 });
     assert_eq!((broker.file(filing("why")).await, broker.status(&ticket()).await), (Err(busy), Err(busy)));
-    let confused = front.connected(&vault, &Desk::new(Manner::Confused)).await;
-    assert_eq!(broker.status(&ticket()).await, Err(BrokerError::Away));
-    assert!(matches!(confused.ended().await, LinkError::Closed(_, Goodbye::Protocol)));
+    assert_eq!(broker.words(&ticket()).await, Err(busy));
+    let answer = || VisitorAnswer::new("2025").unwrap();
+    for confuse in ["status", "words", "answer"] {
+        let confused = front.connected(&vault, &Desk::new(Manner::Confused)).await;
+        let error = match confuse {
+            "status" => broker.status(&ticket()).await.err(),
+            "words" => broker.words(&ticket()).await.err(),
+            _ => broker.answer(&ticket(), Nonce([3; 16]), answer()).await.err(),
+        };
+        assert_eq!(error, Some(BrokerError::Away), "{confuse}");
+        assert!(matches!(confused.ended().await, LinkError::Closed(_, Goodbye::Protocol)), "{confuse}");
+        // The next link's arrival is told apart from this one's end.
+        front.hint(|hint| *hint == Hint::Link).await;
+    }
 }
 
 #[tokio::test]
@@ -378,6 +404,7 @@ async fn no_word_of_a_visitor_and_no_ticket_is_logged_at_any_level() {
         let dialled = front.connected(&vault, &Desk::new(manner)).await;
         let _ = broker.file(filing("canary-4711")).await;
         let _ = broker.status(&ticket()).await;
+        let _ = broker.answer(&ticket(), Nonce([3; 16]), VisitorAnswer::new("canary-4711").unwrap()).await;
         dialled.link.close(Goodbye::Done);
         front.hint(|hint| *hint == Hint::Link).await;
         let _ = broker.file(filing("canary-4711")).await;

@@ -4,16 +4,18 @@ use super::cookies::{self, Held};
 use super::error::Failure;
 use super::media;
 use super::pages::{Ready, ShowPage};
+use super::standing::{self, Words};
 use super::stream::Checked;
-use super::{App, Shared};
+use super::{App, Shared, requests};
 use crate::broker::{Collected, Payload};
+use crate::spoken::Kind;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Redirect, Response};
-
+use axum::response::{IntoResponse, Response};
 use shared::message::{Delivery, Manifest, View};
+use shared::receipt::Receipt;
 
 /// A download is no page: it may do nothing at all.
 const SANDBOX: &str = "default-src 'none'; sandbox";
@@ -25,11 +27,16 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
-    match manifest(&app, &held).await? {
-        Some(manifest) if media::is_text(manifest.media_type.as_str()) => {}
-        Some(_) | None => return Ok(back(&held)),
+    match app.broker.status(&held.ticket).await? {
+        View::Ready(manifest) if media::is_text(manifest.media_type.as_str()) => {}
+        View::Ready(_) | View::Waiting | View::Question | View::Paused | View::Refused | View::Closed => {
+            return Ok(requests::back(&held));
+        }
     }
-    let Some((delivery, payload)) = collect(&app, &held, 0).await? else { return Ok(back(&held)) };
+    let (delivery, payload) = match collect(&app, &held, 0).await? {
+        Opened::Delivery(delivery, payload) => (delivery, payload),
+        Opened::Not(page) => return Ok(page),
+    };
     let Manifest { bytes, sha256, .. } = delivery.manifest;
     let page = ShowPage { name: app.name(), id: held.request(), ready: Ready::from(&delivery.manifest) };
     let (head, foot) = page.halves().ok_or(Failure::Unavailable)?;
@@ -44,7 +51,10 @@ pub(crate) async fn save(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
-    let Some((delivery, payload)) = collect(&app, &held, 0).await? else { return Ok(back(&held)) };
+    let (delivery, payload) = match collect(&app, &held, 0).await? {
+        Opened::Delivery(delivery, payload) => (delivery, payload),
+        Opened::Not(page) => return Ok(page),
+    };
     let Manifest { title, media_type, bytes, sha256, .. } = delivery.manifest;
     let body = Body::from_stream(Checked::new(payload, bytes, sha256).begin().await?);
     let name = media::attachment(title.as_str(), media_type.as_str());
@@ -53,38 +63,52 @@ pub(crate) async fn save(
     Ok(response)
 }
 
-/// Sends the receipt as a file: asks the vault for the payload's end, where nothing but the receipt is left.
+/// Sends the receipt as a file: that of a release, or that of the owner's words.
 pub(crate) async fn receipt(
     State(app): State<Shared>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
-    let Some(manifest) = manifest(&app, &held).await? else { return Ok(back(&held)) };
-    let Some((delivery, _)) = collect(&app, &held, manifest.bytes).await? else { return Ok(back(&held)) };
-    let mut json = serde_json::to_string_pretty(&delivery.receipt).map_err(|_| Failure::Unavailable)?;
+    match app.broker.status(&held.ticket).await? {
+        // The payload's end, where nothing but the receipt is left.
+        View::Ready(manifest) => match collect(&app, &held, manifest.bytes).await? {
+            Opened::Delivery(delivery, _) => receipt_file(&held, &delivery.receipt, "Receipt"),
+            Opened::Not(page) => Ok(page),
+        },
+        View::Question | View::Refused => match standing::words(&app, &held.ticket).await? {
+            Words::Proven(receipt, spoken) => {
+                let name = if spoken.kind == Kind::Refusal { "Receipt of refusal" } else { "Receipt of question" };
+                receipt_file(&held, &receipt, name)
+            }
+            Words::Unproven | Words::None => Ok(requests::back(&held)),
+        },
+        View::Waiting | View::Paused | View::Closed => Ok(requests::back(&held)),
+    }
+}
+
+fn receipt_file(held: &Held, receipt: &Receipt, name: &str) -> Result<Response, Failure> {
+    let mut json = serde_json::to_string_pretty(receipt).map_err(|_| Failure::Unavailable)?;
     json.push('\n');
-    Ok(file(Body::from(json), "application/json", &media::disposition(&format!("Receipt {}", held.request()), "json")))
+    let disposition = media::disposition(&format!("{name} {}", held.request()), "json");
+    Ok(file(Body::from(json), "application/json", &disposition))
 }
 
-/// What can be collected, if anything can.
-async fn manifest(app: &App, held: &Held) -> Result<Option<Manifest>, Failure> {
-    Ok(match app.broker.status(&held.ticket).await? {
-        View::Ready(manifest) => Some(manifest),
-        View::Waiting | View::Closed => None,
+/// What came of opening a release.
+enum Opened {
+    Delivery(Box<Delivery>, Payload),
+    /// Nothing can be opened now: the page that says why.
+    Not(Response),
+}
+
+async fn collect(app: &App, held: &Held, offset: u64) -> Result<Opened, Failure> {
+    let collected = app.broker.collect(&held.ticket, held.collection, offset).await;
+    Ok(match collected.map_err(Failure::from) {
+        Ok(Collected::Delivery(delivery, payload)) => Opened::Delivery(delivery, payload),
+        Ok(Collected::Nothing) => Opened::Not(requests::back(held)),
+        Err(Failure::Paused) => Opened::Not(standing::failed(app, held, Failure::Paused)),
+        Err(failure) => return Err(failure),
     })
-}
-
-async fn collect(app: &App, held: &Held, offset: u64) -> Result<Option<(Delivery, Payload)>, Failure> {
-    Ok(match app.broker.collect(&held.ticket, held.collection, offset).await? {
-        Collected::Delivery(delivery, payload) => Some((*delivery, payload)),
-        Collected::Nothing => None,
-    })
-}
-
-/// Nothing to open: the request's page says why.
-fn back(held: &Held) -> Response {
-    Redirect::to(&format!("/requests/{}", held.request())).into_response()
 }
 
 fn file(body: Body, kind: &str, disposition: &str) -> Response {

@@ -3,12 +3,15 @@
 use super::pages::{self, FailurePage, Notice};
 use super::stream::Broken;
 use crate::broker::BrokerError;
+use crate::courier::NotFiled;
 use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use shared::message::Refused;
 
 /// Seconds after which a visitor is told to try again when the vault is away.
 const AWAY_RETRY: u32 = 30;
+/// Seconds after which a visitor is told to try again when a person has stopped all releases.
+const PAUSED_RETRY: u32 = 600;
 
 /// Why a page was not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,12 +46,27 @@ pub(crate) enum Failure {
     /// No vault is connected, or the call broke.
     #[error("The owner’s private machine is away.")]
     Away,
+    /// No vault was ever there: nothing can be passed on, or sealed for one.
+    #[error("This reception has no owner’s machine to bring your request to.")]
+    Unpaired,
+    /// The vault is away, and there is no room for more sealed requests.
+    #[error("The owner’s private machine is away, and there is no more room here to keep requests for it.")]
+    NoRoom,
+    /// The vault is away, and this machine's disk does not keep the request.
+    #[error("The owner’s private machine is away, and your request could not be kept here.")]
+    NotKept,
     /// The call broke after it was sent: whether it was carried out is unknown.
     #[error("The connection to the owner’s private machine broke.")]
     Uncertain,
     /// The vault's queue is full, with the seconds to wait.
     #[error("Too much is waiting for the owner.")]
     Busy(u32),
+    /// The question has an answer already, or another one was asked.
+    #[error("This question no longer waits for an answer.")]
+    Answered,
+    /// The owner has stopped all releases.
+    #[error("The owner has stopped all releases for now.")]
+    Paused,
     /// Every collection has been used by other devices.
     #[error("This has already been collected.")]
     Collected,
@@ -74,10 +92,24 @@ impl Failure {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Away | Self::Uncertain | Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Away
+            | Self::Unpaired
+            | Self::NoRoom
+            | Self::NotKept
+            | Self::Uncertain
+            | Self::Busy(_)
+            | Self::Paused
+            | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Answered => StatusCode::CONFLICT,
             Self::Collected => StatusCode::GONE,
             Self::Unsigned | Self::Broken => StatusCode::BAD_GATEWAY,
         }
+    }
+
+    /// Why words did not reach the vault. With no link at the start nothing was sent; over one that broke, they may have
+    /// arrived.
+    pub(crate) fn of_sending(error: BrokerError, was_up: bool) -> Self {
+        if error == BrokerError::Away && was_up { Self::Uncertain } else { error.into() }
     }
 
     /// What the visitor can do.
@@ -113,13 +145,26 @@ impl Failure {
                 "It is where everything is decided, so this has to wait until it is connected again. Nothing of yours is lost: \
                  try again in a while."
             }
+            Self::Unpaired => {
+                "Nothing was filed. If you know the owner, tell them by another way; or try again another day."
+            }
+            Self::NoRoom | Self::NotKept => {
+                "Nothing was filed. Leave this page open, or copy your words, and send them again once the machine is back."
+            }
             Self::Collected => {
                 "The owner allowed it to be opened on a certain number of devices, and other devices have used them all. If you \
                  opened it before, use that device; else file a new request."
             }
+            Self::Answered => {
+                "It was answered with other words, from here or from another device, or the owner has asked something else \
+                 since. What you sent now was not passed on."
+            }
+            Self::Paused => {
+                "Nothing is lost, and nothing is wrong with your request. Come back later, before the time on its page is over."
+            }
             Self::Unsigned => "So it was not passed on to you. Try again; if it recurs, tell the owner by another way.",
             Self::Uncertain => {
-                "It is not known whether your request arrived. Sending it again unchanged is safe: it counts once."
+                "It is not known whether your words arrived. Sending them again unchanged is safe: they count once."
             }
             Self::TooOften(_) | Self::Busy(_) | Self::Unavailable | Self::Broken => "Please try again later.",
         }
@@ -128,7 +173,8 @@ impl Failure {
     fn retry_after(self) -> Option<u32> {
         match self {
             Self::TooOften(seconds) | Self::Busy(seconds) => Some(seconds),
-            Self::Away | Self::Uncertain => Some(AWAY_RETRY),
+            Self::Away | Self::Unpaired | Self::NoRoom | Self::NotKept | Self::Uncertain => Some(AWAY_RETRY),
+            Self::Paused => Some(PAUSED_RETRY),
             Self::NotFound
             | Self::Forbidden
             | Self::Insecure
@@ -137,6 +183,7 @@ impl Failure {
             | Self::NotForm
             | Self::TooSlow
             | Self::Method
+            | Self::Answered
             | Self::Collected
             | Self::Unsigned
             | Self::Unavailable
@@ -177,6 +224,18 @@ impl From<BrokerError> for Failure {
     }
 }
 
+impl From<NotFiled> for Failure {
+    fn from(error: NotFiled) -> Self {
+        match error {
+            NotFiled::Refused(refused) => refused.into(),
+            NotFiled::Unpaired => Self::Unpaired,
+            NotFiled::NoRoom => Self::NoRoom,
+            NotFiled::NotKept => Self::NotKept,
+            NotFiled::Uncertain => Self::Uncertain,
+        }
+    }
+}
+
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
         match broken {
@@ -194,6 +253,8 @@ impl From<Refused> for Failure {
             Refused::Busy { retry_after } => Self::Busy(retry_after),
             Refused::Unavailable => Self::Unavailable,
             Refused::Collected => Self::Collected,
+            Refused::Paused => Self::Paused,
+            Refused::Answered => Self::Answered,
         }
     }
 }
@@ -212,6 +273,8 @@ mod tests {
         assert_eq!(status(BrokerError::Refused(Refused::Protocol)), 502);
         assert_eq!(status(BrokerError::Refused(Refused::TooLarge)), 413);
         assert_eq!(status(BrokerError::Refused(Refused::Collected)), 410);
+        assert_eq!(status(BrokerError::Refused(Refused::Paused)), 503);
+        assert_eq!(status(BrokerError::Refused(Refused::Answered)), 409);
     }
 
     #[test]
@@ -220,6 +283,7 @@ mod tests {
         assert_eq!(retry(Failure::Busy(9)), Some(HeaderValue::from(9)));
         assert_eq!(retry(Failure::TooOften(3)), Some(HeaderValue::from(3)));
         assert_eq!(retry(Failure::Away), Some(HeaderValue::from(AWAY_RETRY)));
+        assert_eq!(retry(Failure::Paused), Some(HeaderValue::from(PAUSED_RETRY)));
         assert_eq!(retry(Failure::NotFound), None);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::error::Failure;
 use super::pages::State as Standing;
-use super::{Shared, cookies, requests};
-use crate::broker::{Broker, Hint};
+use super::{Shared, cookies, standing};
+use crate::broker::Hint;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
@@ -47,7 +47,7 @@ pub(crate) async fn watch(
     let place = app.guard.event_stream()?;
     let watcher = Watcher {
         changes: app.broker.changes(),
-        broker: app.broker.clone(),
+        app,
         hash: held.ticket.hash(),
         ticket: held.ticket,
         told: None,
@@ -58,7 +58,7 @@ pub(crate) async fn watch(
 }
 
 struct Watcher {
-    broker: Broker,
+    app: Shared,
     changes: Receiver<Hint>,
     ticket: Ticket,
     hash: TicketHash,
@@ -68,16 +68,14 @@ struct Watcher {
 
 impl Watcher {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        if matches!(self.told, Some("ready" | "closed")) {
+        if matches!(self.told, Some("ready" | "refused" | "closed" | "set-aside")) {
             return None;
         }
         if self.told.is_some() && !self.hinted().await {
             return None;
         }
-        let word = match self.broker.status(&self.ticket).await {
-            Ok(view) => requests::state(&view).word(),
-            Err(_) => Standing::Away.word(),
-        };
+        let state = standing::look(&self.app, &self.ticket).await.unwrap_or(Standing::Away);
+        let word = state.word();
         let sent = if self.told == Some(word) { heartbeat() } else { event("changed", word) };
         self.told = Some(word);
         Some((Ok(sent), self))

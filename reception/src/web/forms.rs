@@ -116,22 +116,35 @@ impl Faults {
     }
 
     fn note(&mut self, error: BadText, what: &str) -> Option<String> {
-        Some(match error {
-            BadText::Empty => format!("Please write {what}."),
-            BadText::Control(code) => {
-                format!("This has a character in it that no keyboard types (U+{code:04X}). Please write it again.")
-            }
-            BadText::TooLong(bytes, limit) => {
-                self.too_long = true;
-                format!(
-                    "This is too long: {bytes} of at most {limit} bytes (a plain letter is one, others are two to four)."
-                )
-            }
-        })
+        self.too_long |= matches!(error, BadText::TooLong(..));
+        Some(fault(error, what))
     }
 
     fn any(&self) -> bool {
         self.question.is_some() || self.purpose.is_some() || self.contact.is_some()
+    }
+}
+
+/// What a visitor reads beside a field that lacks `what`, or holds too much or something strange.
+pub(crate) fn fault(error: BadText, what: &str) -> String {
+    match error {
+        BadText::Empty => format!("Please write {what}."),
+        BadText::Control(code) => {
+            format!("This has a character in it that no keyboard types (U+{code:04X}). Please write it again.")
+        }
+        BadText::TooLong(bytes, limit) => {
+            format!(
+                "This is too long: {bytes} of at most {limit} bytes (a plain letter is one, others are two to four)."
+            )
+        }
+    }
+}
+
+/// The status of a page with one such field.
+pub(crate) fn status(error: BadText) -> StatusCode {
+    match error {
+        BadText::TooLong(..) => StatusCode::PAYLOAD_TOO_LARGE,
+        BadText::Empty | BadText::Control(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 

@@ -2,7 +2,7 @@
 //! headers. Every number that a stranger can run into here is a constant of this file.
 
 use super::error::Failure;
-use super::{App, Shared, answers, requests};
+use super::{App, Shared, answers, replies, requests};
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -225,7 +225,10 @@ async fn refuse(app: &App, request: Request, failure: Failure) -> Response {
     let given_back = match parts.uri.path() {
         "/requests" | "/requests/new" => requests::given_back(app, &parts.headers, body, failure).await,
         "/ask" => answers::given_back(app, &parts.headers, body, failure).await,
-        _ => Err(failure),
+        path => match path.strip_prefix("/requests/").and_then(|rest| rest.strip_suffix("/answer")) {
+            Some(id) => replies::given_back(app, &parts.headers, id, body, failure).await,
+            None => Err(failure),
+        },
     };
     given_back.unwrap_or_else(|_| failure.into_response())
 }

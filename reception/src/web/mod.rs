@@ -1,6 +1,6 @@
 //! The visitor's page: server-rendered HTML that works without scripts, and a little script for comfort.
 //!
-//! Nothing that a visitor says is put into a URL, a log or a file. The ticket lives in the visitor's cookie and in the
+//! Nothing that a visitor says is put into a URL or a log, nor into a file unless it is sealed for the vault. The ticket lives in the visitor's cookie and in the
 //! return code, and passes through this machine only while a call is made with it.
 
 mod answers;
@@ -14,19 +14,24 @@ mod guard;
 mod markdown;
 mod media;
 mod pages;
+mod replies;
 mod requests;
 mod routes;
 mod serve;
+mod standing;
 mod stream;
 
 pub(crate) use serve::serve;
 
 use crate::broker::Broker;
+use crate::courier::Courier;
 use crate::library::{Library, Published};
+use crate::lobby::Paired;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use guard::Guard;
+use pages::Reach;
 use shared::message::Name;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,8 +40,12 @@ use std::sync::Arc;
 pub(crate) struct Site {
     /// The way to the vault.
     pub(crate) broker: Broker,
+    /// The way of requests there.
+    pub(crate) courier: Courier,
     /// What the owner published.
     pub(crate) library: Library,
+    /// Whose words count as the owner's.
+    pub(crate) paired: Arc<Paired>,
     /// How the page is reached.
     pub(crate) settings: WebSettings,
 }
@@ -54,7 +63,9 @@ pub(crate) struct WebSettings {
 /// What every handler shares.
 struct App {
     broker: Broker,
+    courier: Courier,
     library: Library,
+    paired: Arc<Paired>,
     guard: Guard,
     name: String,
 }
@@ -66,6 +77,17 @@ impl App {
         self.library.current()
     }
 
+    /// Where a request would go now.
+    fn reach(&self) -> Reach {
+        if self.broker.up() {
+            Reach::Vault
+        } else if self.courier.seals() {
+            Reach::Spool
+        } else {
+            Reach::Nowhere
+        }
+    }
+
     /// The name on the letterhead: as the owner signed it, else as configured.
     fn name(&self) -> String {
         self.published().map_or_else(|| self.name.clone(), |p| p.bundle.name.as_str().to_owned())
@@ -74,9 +96,10 @@ impl App {
 
 /// Every route of the page, guarded.
 pub(crate) fn router(site: Site) -> Router {
-    let Site { broker, library, settings } = site;
+    let Site { broker, courier, library, paired, settings } = site;
     let guard = Guard::new(settings.trusted_proxies, settings.secure_cookies_public_origin);
-    let app: Shared = Arc::new(App { broker, library, guard, name: settings.name.as_str().to_owned() });
+    let name = settings.name.as_str().to_owned();
+    let app: Shared = Arc::new(App { broker, courier, library, paired, guard, name });
     Router::new()
         .route("/", get(routes::home))
         .route("/about", get(routes::about))
@@ -90,6 +113,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/requests/{id}/show", post(downloads::show))
         .route("/requests/{id}/save", post(downloads::save))
         .route("/requests/{id}/receipt", post(downloads::receipt))
+        .route("/requests/{id}/answer", post(replies::answer))
         .route("/requests/{id}/withdraw", post(requests::withdraw))
         .route("/return", get(requests::return_form).post(requests::come_back))
         .route("/assets/{file}", get(assets::file))

@@ -2,13 +2,15 @@
 
 use super::forms::{Ask, Faults};
 use super::media;
+use crate::spoken::{Kind, Spoken};
 use askama::Template;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use shared::ids::RequestId;
+use shared::ids::{Nonce, RequestId};
 use shared::message::Manifest;
 use shared::publication::{Bundle, Entry};
+use shared::visible;
 
 /// A page as a response. A template that does not render is a fault of the program: it gives an empty 500.
 pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
@@ -20,6 +22,17 @@ pub(crate) fn html(status: StatusCode, page: &impl Template) -> Response {
 
 /// What went wrong, and what the visitor can do.
 pub(crate) type Notice = (String, String);
+
+/// Where a request would go if it were filed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To the vault.
+    Vault,
+    /// It would be kept here, sealed, until the vault is back.
+    Spool,
+    /// There is no vault to pass it on to, or to seal it for.
+    Nowhere,
+}
 
 /// Something that may be asked for, as a visitor sees it.
 pub(crate) struct ItemLine {
@@ -59,7 +72,7 @@ pub(crate) fn titles(bundle: &Bundle) -> Vec<String> {
 pub(crate) struct HomePage {
     pub(crate) name: String,
     pub(crate) contents: Option<Contents>,
-    pub(crate) away: bool,
+    pub(crate) reach: Reach,
     pub(crate) requests: Vec<RequestId>,
     /// Without scripts, a question and its answer are on this page.
     pub(crate) exchange: Option<Exchange>,
@@ -147,7 +160,7 @@ pub(crate) struct AskOwnerPage {
     pub(crate) faults: Faults,
     /// Why it was not filed, other than a fault in a field.
     pub(crate) notice: Option<Notice>,
-    pub(crate) away: bool,
+    pub(crate) reach: Reach,
 }
 
 /// One request.
@@ -158,26 +171,136 @@ pub(crate) struct RequestPage {
     pub(crate) id: RequestId,
     pub(crate) code: String,
     pub(crate) state: State,
+    /// Why what the visitor did was not done.
+    pub(crate) notice: Option<Notice>,
+    pub(crate) draft: Draft,
+}
+
+impl RequestPage {
+    /// Whether the page renews itself without scripts: nothing on it could be lost by that.
+    fn turns(&self) -> bool {
+        self.draft.text.is_empty()
+            && matches!(self.state, State::Waiting | State::Away | State::Unproven | State::Kept | State::Paused)
+    }
+
+    /// The question that the form on the page answers.
+    fn question(&self) -> Option<&Nonce> {
+        match &self.state {
+            State::Question(_, question) | State::Unsent(question) => Some(question),
+            State::Waiting
+            | State::Refused(_)
+            | State::Ready(_)
+            | State::Closed
+            | State::Paused
+            | State::Unproven
+            | State::Away
+            | State::Kept
+            | State::SetAside
+            | State::Withdrawn(_) => None,
+        }
+    }
+}
+
+/// What a visitor has written so far in answer to a question.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) text: String,
+    pub(crate) fault: Option<String>,
 }
 
 /// How a request stands, as a visitor sees it.
 pub(crate) enum State {
     Waiting,
+    /// The owner asks something first.
+    Question(Said, Nonce),
+    /// With the owner's words.
+    Refused(Said),
     Ready(Ready),
     Closed,
+    /// The owner has stopped all releases.
+    Paused,
+    /// There are words that are not proven to be the owner's.
+    Unproven,
+    /// An answer was not sent, and how the request stands was not asked.
+    Unsent(Nonce),
     /// The vault cannot be asked now.
     Away,
+    /// It is here, sealed, and the vault does not have it yet.
+    Kept,
+    /// It was here, and can never be handed over.
+    SetAside,
+    /// It was here, and was removed at the visitor's wish.
+    Withdrawn(Before),
+}
+
+/// Whether a request that was withdrawn here had been handed over before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// It had not.
+    No,
+    /// Only the vault could tell, and it is away.
+    Unknown,
 }
 
 impl State {
+    /// What the window and the browser's history show: nothing of what was asked or said.
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::Question(..) => "A question to you",
+            Self::Refused(_) => "Not released",
+            Self::Ready(_) => "Ready",
+            Self::Closed => "Closed",
+            Self::Paused => "Stopped for now",
+            Self::Unproven => "Not shown",
+            Self::Unsent(_) => "Not sent",
+            Self::Away => "Away",
+            Self::Kept => "Kept here",
+            Self::SetAside => "Not handed over",
+            Self::Withdrawn(_) => "Withdrawn",
+        }
+    }
+
     /// The word in the page and in the events.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Question(..) => "question",
+            Self::Refused(_) => "refused",
             Self::Ready(_) => "ready",
             Self::Closed => "closed",
+            Self::Paused => "paused",
+            Self::Unproven => "unproven",
+            Self::Unsent(_) => "unsent",
             Self::Away => "away",
+            Self::Kept => "kept",
+            Self::SetAside => "set-aside",
+            Self::Withdrawn(_) => "withdrawn",
         }
+    }
+}
+
+impl From<&Spoken> for State {
+    fn from(spoken: &Spoken) -> Self {
+        let said = Said::from(spoken);
+        match spoken.kind {
+            Kind::Question(nonce) => Self::Question(said, nonce),
+            Kind::Refusal => Self::Refused(said),
+        }
+    }
+}
+
+/// The owner's words.
+pub(crate) struct Said {
+    /// In their visible form, line by line, as the owner's own screen showed them.
+    pub(crate) words: String,
+    pub(crate) at: String,
+}
+
+impl From<&Spoken> for Said {
+    fn from(spoken: &Spoken) -> Self {
+        let lines: Vec<String> = spoken.words.split('\n').map(visible::line).collect();
+        Self { words: lines.join("\n"), at: media::moment(spoken.at) }
     }
 }
 

@@ -3,16 +3,15 @@
 use super::cookies::{self, Held};
 use super::error::Failure;
 use super::forms::{self, Ask, Faults, Fields};
-use super::pages::{self, AskOwnerPage, ItemLine, Ready, RequestPage, ReturnPage, State as Standing};
-use super::{App, Shared, guard};
-use crate::broker::BrokerError;
+use super::pages::{self, AskOwnerPage, Before, Draft, ItemLine, ReturnPage, State as Shown};
+use super::{App, Shared, guard, standing};
+use crate::courier::{Filed, Withdrawn};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use shared::ids::Ticket;
-use shared::message::View;
 
 /// What a link to the form may name: an item, never words.
 #[derive(Deserialize)]
@@ -48,13 +47,11 @@ pub(crate) async fn file(State(app): State<Shared>, headers: HeaderMap, body: Bo
         Ok(filed) => filed,
         Err(faults) => return Ok(form(&app, faults.status(), ask, faults, None)),
     };
-    let was_up = app.broker.up();
-    match app.broker.file(filing).await {
-        Ok(()) => open(&headers, Held::new(ticket)?),
+    match app.courier.file(&ticket, filing).await {
+        // The request's page says which.
+        Ok(Filed::Vault | Filed::Spool) => open(&headers, Held::new(ticket)?),
         Err(error) => {
-            // With no link at the start nothing was sent; over one that broke, it may have arrived.
-            let sent = error == BrokerError::Away && was_up;
-            let failure = if sent { Failure::Uncertain } else { Failure::from(error) };
+            let failure = Failure::from(error);
             Ok(failure.mark(form(&app, failure.status(), ask, Faults::default(), Some(failure))))
         }
     }
@@ -79,14 +76,14 @@ fn form(app: &App, status: StatusCode, ask: Ask, faults: Faults, failure: Option
         ask,
         faults,
         notice: failure.map(Failure::notice),
-        away: !app.broker.up(),
+        reach: app.reach(),
     };
     pages::html(status, &page)
 }
 
 /// Sends the browser to its request, with the key to it.
 fn open(headers: &HeaderMap, held: Held) -> Result<Response, Failure> {
-    let mut response = Redirect::to(&format!("/requests/{}", held.request())).into_response();
+    let mut response = back(&held);
     cookies::remember(&mut response, headers, &held);
     Ok(response)
 }
@@ -97,27 +94,10 @@ pub(crate) async fn page(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
-    Ok(match app.broker.status(&held.ticket).await {
-        Ok(view) => standing(&app, &held, StatusCode::OK, state(&view)),
-        Err(error) => {
-            let failure = Failure::from(error);
-            failure.mark(standing(&app, &held, failure.status(), Standing::Away))
-        }
+    Ok(match standing::look(&app, &held.ticket).await {
+        Ok(state) => standing::page(&app, &held, state, None, Draft::default()),
+        Err(failure) => standing::failed(&app, &held, failure),
     })
-}
-
-/// What a visitor sees of a view.
-pub(crate) fn state(view: &View) -> Standing {
-    match view {
-        View::Waiting => Standing::Waiting,
-        View::Ready(manifest) => Standing::Ready(Ready::from(manifest)),
-        View::Closed => Standing::Closed,
-    }
-}
-
-fn standing(app: &App, held: &Held, status: StatusCode, state: Standing) -> Response {
-    let page = RequestPage { name: app.name(), id: held.request(), code: held.ticket.return_code(), state };
-    pages::html(status, &page)
 }
 
 pub(crate) async fn withdraw(
@@ -126,8 +106,17 @@ pub(crate) async fn withdraw(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
-    app.broker.withdraw(&held.ticket).await?;
-    Ok(Redirect::to(&format!("/requests/{}", held.request())).into_response())
+    let before = match app.courier.withdraw(&held.ticket).await? {
+        Withdrawn::Vault => return Ok(back(&held)),
+        Withdrawn::Here => Before::No,
+        Withdrawn::HereAtLeast => Before::Unknown,
+    };
+    Ok(standing::page(&app, &held, Shown::Withdrawn(before), None, Draft::default()))
+}
+
+/// Sends the browser to the request's own page.
+pub(crate) fn back(held: &Held) -> Response {
+    Redirect::to(&format!("/requests/{}", held.request())).into_response()
 }
 
 pub(crate) async fn return_form(State(app): State<Shared>, headers: HeaderMap) -> Response {

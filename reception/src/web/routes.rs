@@ -20,14 +20,7 @@ pub(crate) fn home_page_kept(app: &App, headers: &HeaderMap, failure: Failure, q
 
 fn first(app: &App, headers: &HeaderMap, exchange: Option<Exchange>, kept: Option<(Notice, String)>) -> HomePage {
     let contents = app.published().map(|p| Contents::new(&p.bundle, media::moment(p.published_at)));
-    HomePage {
-        name: app.name(),
-        contents,
-        away: !app.broker.up(),
-        requests: cookies::remembered(headers),
-        exchange,
-        kept,
-    }
+    HomePage { name: app.name(), contents, reach: app.reach(), requests: cookies::remembered(headers), exchange, kept }
 }
 
 pub(crate) async fn home(State(app): State<Shared>, headers: HeaderMap) -> Response {

@@ -1,17 +1,21 @@
 //! The whole page over real TCP, with a vault at the other end of a real link.
 
+mod words;
+
 use super::*;
 use crate::broker::Hint;
-use crate::testing::Vault;
-use ::link::{CallError, Dialler, Handler, Link, Pins, ReplyWriter};
+use crate::lobby::Paired;
+use crate::spool::Spool;
+use crate::testing::{Linked, SEALING, Vault, linked};
+use ::link::{CallError, Handler, ReplyWriter};
 use bytes::Bytes;
-use shared::ids::{Digest, TicketHash};
+use shared::ids::{Digest, Nonce, TicketHash, unhex};
 use shared::limits;
-use shared::message::{Call, Delivery, Filing, Hello, Manifest, PROTOCOLS, Refused, Reply, View, Welcome};
+use shared::message::{Call, Delivery, Filing, Manifest, PROTOCOLS, Refused, Reply, View, Welcome};
 use shared::receipt::{Format, Kind, Receipt};
 use shared::text::Text;
 use shared::time::Time;
-use shared::tlog::Salt;
+use shared::tlog::{Origin, Salt};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -30,8 +34,13 @@ const PAYLOAD: &[u8] = "Dear visitor, 1 < 2 — yours, Mira\n".as_bytes();
 struct Desk {
     views: Arc<Mutex<HashMap<TicketHash, View>>>,
     filed: Arc<Mutex<Vec<Filing>>>,
+    /// The owner's words about a request.
+    words: Arc<Mutex<HashMap<TicketHash, Receipt>>>,
+    answered: Arc<Mutex<Vec<(Nonce, String)>>>,
+    /// What answers and collections get.
+    refusal: Arc<Mutex<Option<Refused>>>,
     sent: &'static [u8],
-    /// A filing is taken, and its reply never comes.
+    /// A filing or an answer is taken, and its reply never comes.
     broken: Arc<AtomicBool>,
 }
 
@@ -53,7 +62,7 @@ fn delivery() -> Reply {
     let receipt = Receipt {
         format: Format::V1,
         statement: "webizen statement v1\n".into(),
-        signature: String::new(),
+        signatures: vec![],
         signers: String::new(),
         log_key: String::new(),
         time: Time::MAX,
@@ -81,8 +90,32 @@ impl Handler for Desk {
                 }
                 out.reply(&Reply::Filed).await
             }
+            Call::Forward { ticket, sealed } => {
+                let vault = Origin::new("vault.example/1").unwrap();
+                let filing = shared::seal::open(&unhex(SEALING.0).unwrap(), &vault, &ticket, &sealed).unwrap();
+                self.views.lock().unwrap().insert(ticket, View::Waiting);
+                self.filed.lock().unwrap().push(filing);
+                out.reply(&Reply::Filed).await
+            }
             Call::Status { ticket } => {
                 out.reply_padded(&Reply::View(self.view(&ticket.hash())), limits::STATUS_REPLY).await
+            }
+            Call::Words { ticket } => {
+                let words = self.words.lock().unwrap().get(&ticket.hash()).cloned();
+                let view = || Reply::View(self.view(&ticket.hash()));
+                out.reply(&words.map_or_else(view, |receipt| Reply::Words(Box::new(receipt)))).await
+            }
+            Call::Answer { .. } | Call::Collect { .. } if self.refusal.lock().unwrap().is_some() => {
+                let refusal = self.refusal.lock().unwrap().unwrap();
+                out.reply(&Reply::Refused(refusal)).await
+            }
+            Call::Answer { ticket, question, text } => {
+                self.answered.lock().unwrap().push((question, text.as_str().to_owned()));
+                if self.broken.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                self.views.lock().unwrap().insert(ticket.hash(), View::Waiting);
+                out.reply_padded(&Reply::View(View::Waiting), limits::STATUS_REPLY).await
             }
             Call::Withdraw { ticket } => {
                 self.views.lock().unwrap().remove(&ticket.hash());
@@ -104,12 +137,22 @@ impl Handler for Desk {
     }
 }
 
+/// Whether the page knows for which vault to seal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pairing {
+    Kept,
+    Gone,
+}
+
 struct Front {
     address: SocketAddr,
     broker: Broker,
+    courier: Courier,
     desk: Desk,
+    /// Whose words count.
+    owner: Vault,
     /// The vault's side, which ends when dropped.
-    vault: Option<(Dialler, Link)>,
+    vault: Option<Linked>,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
     _root: tempfile::TempDir,
@@ -118,44 +161,45 @@ struct Front {
 impl Front {
     /// A page with a publication, and no vault connected.
     async fn open(sent: &'static [u8]) -> Self {
+        Self::new(sent, Pairing::Kept).await
+    }
+
+    async fn new(sent: &'static [u8], pairing: Pairing) -> Self {
         let (root, vault, broker) = (tempfile::tempdir().unwrap(), Vault::new("vault"), Broker::default());
         let library = Library::new(root.path().join("publications"));
         let (head, bundle) = vault.publish(1);
         library.take(&vault.peer(), &head, &bundle).unwrap();
+        let peer = (pairing == Pairing::Kept).then(|| Arc::new(vault.peer()));
+        let paired = Arc::new(Paired::new(peer));
+        let spool = Spool::open(root.path().join("spool")).unwrap();
+        let courier = Courier::new(broker.clone(), spool, paired.clone());
         let settings = WebSettings { name: name("Mira"), trusted_proxies: vec![], secure_cookies_public_origin: None };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = router(Site { broker: broker.clone(), library, settings });
+        let site = Site { broker: broker.clone(), courier: courier.clone(), library, paired, settings };
+        let router = router(site);
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(serve(listener, router, async { stopped.await.unwrap_or_default() }));
-        let desk = Desk { views: Arc::default(), filed: Arc::default(), sent, broken: Arc::default() };
-        Self { address, broker, desk, vault: None, stop, served, _root: root }
+        let desk = Desk {
+            views: Arc::default(),
+            filed: Arc::default(),
+            words: Arc::default(),
+            answered: Arc::default(),
+            refusal: Arc::default(),
+            sent,
+            broken: Arc::default(),
+        };
+        Self { address, broker, courier, desk, owner: vault, vault: None, stop, served, _root: root }
     }
 
     async fn connected(sent: &'static [u8]) -> Self {
         let mut front = Self::open(sent).await;
-        let (ours, vault) = (Vault::new("front"), Vault::new("vault"));
-        let pins = Pins::default();
-        pins.insert(vault.identity.pin());
-        let listener = ::link::listen("127.0.0.1:0".parse().unwrap(), &ours.identity, pins).unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let dialler = Dialler::new(&vault.identity);
-        let (dialled, accepted) = tokio::join!(dialler.dial(&address, ours.identity.pin()), listener.accept());
-        let (dialled, accepted, desk) = (dialled.unwrap(), accepted.unwrap().unwrap(), front.desk.clone());
-        let link = dialled.clone();
-        tokio::spawn(async move { ::link::serve(&link, desk).await });
-        let hello = Hello {
-            protocols: PROTOCOLS.to_vec(),
-            name: name("front"),
-            version: "0".into(),
-            clock: Time::from_unix(0),
-        };
-        accepted.call(&Call::Hello(hello)).await.unwrap();
-        front.broker.connect(accepted);
-        // The listener owns the socket that the link lives on.
-        tokio::spawn(async move { while listener.accept().await.is_some() {} });
-        front.vault = Some((dialler, dialled));
+        front.connect().await;
         front
+    }
+
+    async fn connect(&mut self) {
+        self.vault = Some(linked(&self.broker, self.desk.clone()).await);
     }
 
     /// Sends one request and reads the whole response: its head and its body as it came.
@@ -189,8 +233,13 @@ impl Front {
     }
 
     fn release(&self) {
+        self.turn(&View::Ready(manifest()));
+    }
+
+    /// Every request stands like this from now on.
+    fn turn(&self, to: &View) {
         for (ticket, view) in self.desk.views.lock().unwrap().iter_mut() {
-            *view = View::Ready(manifest());
+            *view = to.clone();
             self.broker.hint(Hint::Request(*ticket));
         }
     }
@@ -210,10 +259,51 @@ async fn without_a_vault_the_page_answers_and_keeps_words() {
     assert!(home.0.contains("content-security-policy: default-src 'none'; style-src 'self'"), "{}", home.0);
     let answer = front.send("POST /ask", "", "question=when+is+the+garden+open").await;
     assert!(answer.1.contains("The garden is open on Sundays.") && answer.1.contains("closest thing published"));
+    let front = Front::new(PAYLOAD, Pairing::Gone).await;
     let away = front.send("POST /requests", "", "question=A+%3Cb%3E&purpose=canary-purpose").await;
     assert_eq!(status(&away), "503");
     assert!(away.0.contains("retry-after: ") && away.1.contains("A &#60;b&#62;") && away.1.contains("canary-purpose"));
+    assert!(away.1.contains("no owner’s machine to bring your request to"), "{}", away.1);
     assert!(!away.0.contains("set-cookie"));
+}
+
+#[tokio::test]
+async fn what_is_filed_while_the_vault_is_away_is_kept_said_so_and_handed_over() {
+    let mut front = Front::open(PAYLOAD).await;
+    let form = front.send("GET /requests/new", "", "").await;
+    assert!(form.1.contains("You can file your request all the same"), "{}", form.1);
+    let (path, cookie) = front.file().await;
+    let kept = front.send(&format!("GET {path}"), &cookie, "").await;
+    assert_eq!(status(&kept), "200");
+    for words in ["data-state=\"kept\"", "not yet handed over", "nobody can read it here", "/withdraw", "http-equiv"] {
+        assert!(kept.1.contains(words), "{words} is not in {}", kept.1);
+    }
+    assert!(kept.1.contains("<details class=\"key\" open>"), "{}", kept.1);
+    tokio::spawn(front.courier.clone().run());
+    let mut changes = front.broker.changes();
+    front.connect().await;
+    while !matches!(timeout(LIMIT, changes.recv()).await.unwrap().unwrap(), Hint::Request(_)) {}
+    assert!(front.send(&format!("GET {path}"), &cookie, "").await.1.contains("data-state=\"waiting\""));
+    assert_eq!(front.desk.filed.lock().unwrap()[0].purpose.as_str(), "To know");
+    front.vault = None;
+    let away = front.send(&format!("GET {path}"), &cookie, "").await;
+    assert!(status(&away) == "503" && away.1.contains("data-state=\"away\""), "{}", away.1);
+    assert!(away.1.contains("this page cannot tell you now"), "{}", away.1);
+}
+
+#[tokio::test]
+async fn what_is_kept_can_be_taken_back_and_the_page_says_what_happened() {
+    let mut front = Front::open(PAYLOAD).await;
+    let (path, cookie) = front.file().await;
+    let taken = front.send(&format!("POST {path}/withdraw"), &cookie, "").await;
+    assert!(status(&taken) == "200" && taken.1.contains("It was never handed over"), "{}", taken.1);
+    let away = front.send(&format!("GET {path}"), &cookie, "").await;
+    assert!(away.1.contains("data-state=\"away\""), "{}", away.1);
+    front.connect().await;
+    tokio::spawn(front.courier.clone().run());
+    let closed = front.send(&format!("GET {path}"), &cookie, "").await;
+    assert!(closed.1.contains("data-state=\"closed\""), "{}", closed.1);
+    assert!(front.desk.filed.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -319,7 +409,7 @@ async fn strange_requests_get_clear_pages() {
 
 #[tokio::test]
 async fn words_that_came_too_often_are_given_back() {
-    let front = Front::open(PAYLOAD).await;
+    let front = Front::new(PAYLOAD, Pairing::Gone).await;
     let body = "seed=&question=A+%3Cb%3E&purpose=canary-purpose&contact=me";
     for _ in 0..guard::FILINGS {
         assert_eq!(status(&front.send("POST /requests", "", body).await), "503");
@@ -341,12 +431,26 @@ async fn words_that_came_too_often_are_given_back() {
 }
 
 #[tokio::test]
-async fn a_link_that_breaks_leaves_it_open_whether_the_request_arrived() {
+async fn a_request_on_a_link_that_breaks_is_kept_and_counts_once() {
     let front = Front::connected(PAYLOAD).await;
+    front.desk.broken.store(true, Ordering::Relaxed);
+    let (path, cookie) = front.file().await;
+    assert!(front.send(&format!("GET {path}"), &cookie, "").await.1.contains("data-state=\"kept\""));
+    let mut changes = front.broker.changes();
+    tokio::spawn(front.courier.clone().run());
+    while !matches!(timeout(LIMIT, changes.recv()).await.unwrap().unwrap(), Hint::Request(_)) {}
+    let filed = front.desk.filed.lock().unwrap().clone();
+    assert!(filed.len() == 2 && filed[0] == filed[1], "the vault sees that it is the same");
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_leaves_it_open_whether_the_request_arrived() {
+    let mut front = Front::new(PAYLOAD, Pairing::Gone).await;
+    front.connect().await;
     front.desk.broken.store(true, Ordering::Relaxed);
     let broken = front.send("POST /requests", "", "question=Why%3F&purpose=To+know&contact=").await;
     assert!(status(&broken) == "503" && broken.0.contains("retry-after: "), "{}", broken.0);
-    assert!(broken.1.contains("It is not known whether your request arrived.") && broken.1.contains("counts once"));
+    assert!(broken.1.contains("It is not known whether your words arrived.") && broken.1.contains("count once"));
 }
 
 #[tokio::test]

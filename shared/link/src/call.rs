@@ -168,7 +168,10 @@ async fn answer<H: Handler>(
     let welcome = match &call {
         Call::Hello(hello) => negotiate(hello).is_some(),
         Call::File(_)
+        | Call::Forward { .. }
         | Call::Status { .. }
+        | Call::Words { .. }
+        | Call::Answer { .. }
         | Call::Withdraw { .. }
         | Call::Collect { .. }
         | Call::Publications { .. } => out.session.greeted.load(Ordering::Acquire),

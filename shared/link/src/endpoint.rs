@@ -2,9 +2,10 @@
 
 use crate::error::{Explainer, LinkError, Side};
 use crate::identity::Identity;
+use crate::network::{self, Network, System};
 use crate::tls::{self, Verdict};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{AsyncUdpSocket, Connection, Endpoint, EndpointConfig, Incoming, Runtime, TokioRuntime};
+use quinn::{Connection, Endpoint, EndpointConfig, Incoming};
 use quinn::{TransportConfig, VarInt, congestion::CubicConfig};
 use rustls::pki_types::CertificateDer;
 use shared::ids::Pin;
@@ -13,14 +14,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Asked of the kernel for each direction of a UDP socket, in bytes; it may give less (`net.core.rmem_max`, `wmem_max`).
-const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 /// Addresses of one name that a dial tries.
 const ADDRESSES: usize = 8;
 /// Ended handshakes that wait for [`Listener::accept`].
@@ -257,15 +256,30 @@ pub fn listen(address: SocketAddr, identity: &Identity, pins: Pins) -> Result<Li
 /// # Errors
 /// As [`listen`].
 pub fn listen_with(address: SocketAddr, who: &Identity, pins: Pins, timing: Timing) -> Result<Listener, LinkError> {
-    admit(address, who, pins, timing, Crowd::default())
+    admit(&System, address, who, pins, timing, Crowd::default())
 }
 
-fn admit(address: SocketAddr, who: &Identity, pins: Pins, timing: Timing, crowd: Crowd) -> Result<Listener, LinkError> {
+/// As [`listen`], on another network.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_over(net: &dyn Network, address: SocketAddr, who: &Identity, pins: Pins) -> Result<Listener, LinkError> {
+    admit(net, address, who, pins, Timing::default(), Crowd::default())
+}
+
+fn admit(
+    network: &dyn Network,
+    address: SocketAddr,
+    who: &Identity,
+    pins: Pins,
+    timing: Timing,
+    crowd: Crowd,
+) -> Result<Listener, LinkError> {
     let verdict = Verdict::default();
     let mut config = quinn::ServerConfig::with_crypto(server_crypto(who, &pins, &verdict)?);
     config.transport_config(Arc::new(transport(0, 1, timing)));
     config.max_incoming(crowd.most);
-    let endpoint = open(address, who.endpoint(), Some(config.clone()))?;
+    let endpoint = open(network, address, who.endpoint(), Some(config.clone()))?;
     let (ready, ended) = mpsc::channel(BACKLOG);
     let door = Door { endpoint: endpoint.clone(), config, identity: who.clone(), pins, timing, ready };
     tokio::spawn(door.keep(crowd));
@@ -376,6 +390,7 @@ async fn end_when_unpaired(connection: Connection, peer: Pin, pins: Pins) {
 pub struct Dialler {
     identity: Identity,
     timing: Timing,
+    network: Arc<dyn Network>,
 }
 
 impl Dialler {
@@ -386,7 +401,12 @@ impl Dialler {
 
     /// As [`Self::new`], with other waiting times.
     pub fn with(identity: &Identity, timing: Timing) -> Self {
-        Self { identity: identity.clone(), timing }
+        Self { identity: identity.clone(), timing, network: Arc::new(System) }
+    }
+
+    /// As [`Self::new`], on another network.
+    pub fn over(network: Arc<dyn Network>, identity: &Identity) -> Self {
+        Self { network, ..Self::new(identity) }
     }
 
     /// A link to the node with this pin at `host:port`. The name is resolved anew each time and its addresses are tried in
@@ -415,7 +435,7 @@ impl Dialler {
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport(limits::CALLS, 0, self.timing)));
         let any = if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let endpoint = open(SocketAddr::new(any, 0), EndpointConfig::default(), None)?;
+        let endpoint = open(&*self.network, SocketAddr::new(any, 0), EndpointConfig::default(), None)?;
         let explainer = Explainer { from: at, side: Side::Dialler, own: self.identity.pin(), verdict };
         // The name is never sent (SNI is off) and never compared.
         let connecting = endpoint.connect_with(config, at, "node.invalid");
@@ -453,39 +473,12 @@ fn transport(calls: u32, hints: u32, timing: Timing) -> TransportConfig {
 }
 
 fn open(
+    network: &dyn Network,
     address: SocketAddr,
     config: EndpointConfig,
     server: Option<quinn::ServerConfig>,
 ) -> Result<Endpoint, LinkError> {
-    let opened = socket(address).and_then(|socket| {
-        let runtime = Arc::new(TokioRuntime);
-        let socket = runtime.wrap_udp_socket(socket)?;
-        warn_without_offload(&*socket);
-        Endpoint::new_with_abstract_socket(config, server, socket, runtime)
-    });
-    opened.map_err(|source| LinkError::Socket { address, source })
-}
-
-fn socket(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER)?;
-    socket.bind(&address.into())?;
-    let (receive, send) = (socket.recv_buffer_size()?, socket.send_buffer_size()?);
-    tracing::debug!(receive, send, asked = SOCKET_BUFFER, "UDP socket buffers, in bytes");
-    Ok(socket.into())
-}
-
-/// Without generic segmentation offload the link carries a fifth, at the same load.
-fn warn_without_offload(socket: &dyn AsyncUdpSocket) {
-    static SAID: Once = Once::new();
-    if socket.max_transmit_segments() <= 1 {
-        SAID.call_once(|| tracing::warn!("the kernel has no UDP segmentation offload: large payloads will be slow"));
-    }
+    network::open(network, address, config, server).map_err(|source| LinkError::Socket { address, source })
 }
 
 #[cfg(test)]

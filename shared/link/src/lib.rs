@@ -18,13 +18,15 @@ mod endpoint;
 mod error;
 mod event;
 mod identity;
+mod network;
 mod stream;
 #[cfg(test)]
 mod testing;
 mod tls;
 
 pub use call::{Body, Handler, PayloadWriter, ReplyWriter, negotiate, serve};
-pub use endpoint::{Dialler, Goodbye, Link, Listener, Pins, Timing, listen, listen_with};
+pub use endpoint::{Dialler, Goodbye, Link, Listener, Pins, Timing, listen, listen_over, listen_with};
 pub use error::{CallError, Fault, LinkError, Refusal, Side};
 pub use event::{EventReceiver, EventSender};
 pub use identity::{Identity, IdentityError};
+pub use network::{Network, System};

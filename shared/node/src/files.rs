@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 /// The largest file that is read whole, bytes: configuration, keys and pairing lines are far below it.
 const SMALL_FILE: u64 = 64 * 1024;
 
+/// How the name of a file ends that [`replace`] has not put into its place yet.
+pub const TEMPORARY: &str = ".new";
+
 /// What went wrong with a file or folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -86,9 +89,7 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// [`FileError::Io`]; the old file is then still there.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let temporary = path.with_file_name(name);
+    let temporary = temporary(path);
     match fs::remove_file(&temporary) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &temporary)(e)),
         Ok(()) | Err(_) => {}
@@ -96,6 +97,13 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     write_synced(&temporary, content)?;
     fs::rename(&temporary, path).map_err(failed("replace", path))?;
     sync_folder(path)
+}
+
+/// Where [`replace`] writes first; a crash may leave that file behind.
+pub fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(TEMPORARY);
+    path.with_file_name(name)
 }
 
 /// Flushes the folder that `path` is in, so that a rename or a new name in it survives a power loss.

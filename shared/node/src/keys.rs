@@ -72,6 +72,7 @@ impl KeyRing {
             Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Err(KeyError::Missing { path, program: self.program })
             }
+            Err(FileError::NotText(_) | FileError::TooLarge(_)) => Err(KeyError::Damaged { path, what: "a key" }),
             Err(error) => Err(error.into()),
         }
     }
@@ -143,6 +144,8 @@ mod tests {
         let ring = KeyRing::new("vault", |_| None);
         assert_eq!(own.as_bytes(), ring.signing("log-key", file.clone()).unwrap().as_bytes());
         fs::write(&file, "nothing").unwrap();
+        assert!(fault(&ring).contains("restore it from a backup"), "{}", fault(&ring));
+        fs::write(&file, b"-----BEGIN PRIVATE KEY-----\n\xff").unwrap();
         assert!(fault(&ring).contains("restore it from a backup"), "{}", fault(&ring));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(fault(&ring).contains("chmod 600"), "{}", fault(&ring));

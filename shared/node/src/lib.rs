@@ -9,3 +9,7 @@ pub mod files;
 pub mod home;
 pub mod keys;
 pub mod log;
+pub mod memory;
+mod surroundings;
+
+pub use surroundings::{Machine, Surroundings};

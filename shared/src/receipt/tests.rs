@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::{Nonce, TicketHash};
 use crate::sshsig::PublicKey;
-use crate::statement::{DeliveryMode, RecipientLine, Refusal, Shown, SubjectLine};
+use crate::statement::{Approval, DeliveryMode, Question, RecipientLine, Refusal, Shown, SubjectLine};
 use crate::tlog::{BadNote, Checkpoint, Frontier, Origin, inclusion, sign_checkpoint};
 use ed25519_dalek::SigningKey;
 use std::collections::HashMap;
@@ -40,7 +40,20 @@ fn approval() -> Approval {
     }
 }
 
-/// A vault's log and an owner's key made by the installed OpenSSH.
+fn question() -> Question {
+    let Approval { vault, request, subject, recipient, nonce, prepared_at, .. } = approval();
+    Question { vault, request, subject, recipient, text: "Which bakery?\nAnd where?".into(), prepared_at, nonce }
+}
+
+fn refusal(words: Option<&str>) -> Refusal {
+    let Approval { vault, request, subject, recipient, nonce, prepared_at: decided_at, .. } = approval();
+    Refusal { vault, request, subject, recipient, words: words.map(str::to_owned), decided_at, nonce }
+}
+
+/// The keys' files.
+const KEYS: [&str; 2] = ["key", "other-key"];
+
+/// A vault's log and two owners' keys made by the installed OpenSSH.
 struct Vault {
     folder: TempDir,
     log: SigningKey,
@@ -50,26 +63,30 @@ struct Vault {
 impl Vault {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let key = folder.path().join("key");
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).output().unwrap();
-        assert!(made.status.success());
-        let key = PublicKey::from_openssh(&fs::read_to_string(key.with_extension("pub")).unwrap()).unwrap();
-        Self { folder, log: SigningKey::from_bytes(&[8; 32]), signers: Signers::of(vec![key]) }
+        let made = KEYS.map(|name| {
+            let key = folder.path().join(name);
+            let mut command = Command::new("ssh-keygen");
+            let made = command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).output().unwrap();
+            assert!(made.status.success());
+            PublicKey::from_openssh(&fs::read_to_string(key.with_extension("pub")).unwrap()).unwrap()
+        });
+        Self { folder, log: SigningKey::from_bytes(&[8; 32]), signers: Signers::of(made.to_vec()) }
     }
 
     fn key(&self) -> VerifierKey {
         VerifierKey::of(origin(), &self.log)
     }
 
-    fn sign(&self, text: &str) -> String {
-        self.sign_as(NAMESPACE, text)
+    /// Both owners' signatures.
+    fn sign(&self, text: &str) -> Vec<String> {
+        KEYS.map(|key| self.sign_as(key, NAMESPACE, text)).to_vec()
     }
 
-    fn sign_as(&self, namespace: &str, text: &str) -> String {
+    fn sign_as(&self, key: &str, namespace: &str, text: &str) -> String {
         let path = self.folder.path().join("statement");
         fs::write(&path, text).unwrap();
         let mut command = Command::new("ssh-keygen");
-        command.args(["-q", "-Y", "sign", "-n", namespace, "-f"]).arg(self.folder.path().join("key"));
+        command.args(["-q", "-Y", "sign", "-n", namespace, "-f"]).arg(self.folder.path().join(key));
         assert!(command.arg(&path).output().unwrap().status.success());
         let signature = path.with_extension("sig");
         let text = fs::read_to_string(&signature).unwrap();
@@ -77,17 +94,17 @@ impl Vault {
         text
     }
 
-    /// A receipt for a statement, logged as number `index` of `size`.
-    fn receipt(&self, statement: &Statement, index: u64, size: u64) -> Receipt {
-        let statement = statement.render();
+    /// A receipt for a statement of this kind, logged as number `index` of `size`.
+    fn receipt(&self, kind: Kind, statement: impl Into<Statement>, index: u64, size: u64) -> Receipt {
+        let statement = statement.into().render();
         let mut receipt = Receipt {
             format: Format::V1,
-            signature: self.sign(&statement),
+            signatures: self.sign(&statement),
             statement,
             signers: self.signers.render(),
             log_key: self.key().to_string(),
             time: Time::from_unix(1_795_339_000),
-            kind: Kind::Approved,
+            kind,
             salt: Salt([4; 32]),
             proof: String::new(),
         };
@@ -108,7 +125,7 @@ impl Vault {
     }
 
     /// What `deploy/check-receipt.py` says of the receipt and the payload, given the vault's true keys.
-    fn script(&self, receipt: &Receipt, payload: &[u8]) -> (bool, String) {
+    fn script(&self, receipt: &Receipt, payload: Option<&[u8]>) -> (bool, String) {
         let file = |name: &str, content: &[u8]| {
             let path = self.folder.path().join(name);
             fs::write(&path, content).unwrap();
@@ -116,7 +133,7 @@ impl Vault {
         };
         let output = check_receipt()
             .arg(file("receipt.json", serde_json::to_string_pretty(receipt).unwrap().as_bytes()))
-            .arg(file("payload", payload))
+            .args(payload.map(|payload| file("payload", payload)))
             .arg("--signers")
             .arg(file("signers", self.signers.render().as_bytes()))
             .args(["--log-key", &self.key().to_string()])
@@ -145,9 +162,9 @@ fn at(receipt: &Receipt) -> LogProof {
 fn a_true_receipt_holds_wherever_the_log_has_it() {
     let vault = Vault::new();
     for (index, size) in [(0, 1), (0, 2), (6, 7), (2, 7), (70, 130)] {
-        let receipt = vault.receipt(&approval().into(), index, size);
-        assert_eq!(receipt.verify(&vault.signers, &vault.key()), Ok(approval()));
-        let (good, text) = vault.script(&receipt, PAYLOAD);
+        let receipt = vault.receipt(Kind::Approved, approval(), index, size);
+        assert_eq!(receipt.verify(&vault.signers, &vault.key()), Ok(approval().into()));
+        let (good, text) = vault.script(&receipt, Some(PAYLOAD));
         assert!(good, "{text}");
         assert!(text.is_ascii() && text.lines().all(|line| line.starts_with("ok  ") || line == "Every check holds."));
         let json = serde_json::to_string(&receipt).unwrap();
@@ -155,8 +172,46 @@ fn a_true_receipt_holds_wherever_the_log_has_it() {
     }
 }
 
+#[test]
+fn words_to_a_visitor_have_a_receipt_like_a_release() {
+    let vault = Vault::new();
+    let said: [(Kind, &str, Statement); 3] = [
+        (Kind::Asked, "a question", question().into()),
+        (Kind::Refused, "a refusal", refusal(Some("Not before the spring.")).into()),
+        (Kind::Refused, "a refusal", refusal(None).into()),
+    ];
+    for (kind, word, statement) in said {
+        let receipt = vault.receipt(kind, statement.clone(), 3, 9);
+        assert_eq!(receipt.verify(&vault.signers, &vault.key()), Ok(statement));
+        let (good, text) = vault.script(&receipt, None);
+        assert!(good && text.contains(&format!("ok      statement: {word} for request ")), "{text}");
+        assert!(!text.contains("payload"), "{text}");
+        let (good, text) = vault.script(&receipt, Some(PAYLOAD));
+        assert!(!good && text.contains("FAILED  payload: there is none: "), "{text}");
+        let json = serde_json::to_string(&receipt).unwrap();
+        assert_eq!(serde_json::from_str::<Receipt>(&json).unwrap(), receipt);
+    }
+}
+
+#[test]
+fn one_signature_or_all_of_them_each_by_another_key() {
+    let vault = Vault::new();
+    for keep in [0..1, 1..2, 0..2] {
+        let mut receipt = vault.receipt(Kind::Approved, approval(), 3, 9);
+        receipt.signatures = receipt.signatures[keep.clone()].to_vec();
+        vault.log_into(&mut receipt, 3, 9);
+        assert_eq!(receipt.verify(&vault.signers, &vault.key()), Ok(approval().into()));
+        let (good, text) = vault.script(&receipt, Some(PAYLOAD));
+        assert!(good, "{text}");
+        for (at, key) in vault.signers.keys().iter().enumerate() {
+            assert_eq!(text.contains(&key.fingerprint()), keep.contains(&at), "{text}");
+        }
+    }
+}
+
 /// A way to falsify a receipt, what the product says to it, and which checks of the script fail.
-type Falsification = (&'static str, fn(&Vault, &mut Receipt), BadReceipt, &'static [&'static str]);
+type Falsification = (&'static str, Falsify, BadReceipt, &'static [&'static str]);
+type Falsify = fn(&Vault, &mut Receipt);
 
 fn of_the_signature() -> Vec<Falsification> {
     vec![
@@ -164,23 +219,23 @@ fn of_the_signature() -> Vec<Falsification> {
             "altered statement",
             |_, r| r.statement = r.statement.replace("collections: 1", "collections: 9"),
             BadReceipt::Signature(BadSignature::Invalid),
-            &["owner's signature", "receipt's own list of keys", "log entry"],
+            &["owners' signatures", "receipt's own list of keys", "log entry"],
         ),
         (
             "signature of another owner",
-            |_, r| *r = Receipt { signature: Vault::new().sign(&r.statement), ..r.clone() },
+            |_, r| r.signatures[1] = Vault::new().sign(&r.statement).remove(0),
             BadReceipt::Signature(BadSignature::UnknownKey),
-            &["owner's signature", "receipt's own list of keys", "log entry"],
+            &["owners' signatures", "receipt's own list of keys", "log entry"],
         ),
         (
             "another owner in whole",
             |vault, r| {
                 let other = Vault::new();
-                (r.signature, r.signers) = (other.sign(&r.statement), other.signers.render());
+                (r.signatures, r.signers) = (other.sign(&r.statement), other.signers.render());
                 vault.log_into(r, 3, 9);
             },
             BadReceipt::Signature(BadSignature::UnknownKey),
-            &["owner's signature"],
+            &["owners' signatures"],
         ),
         (
             "other keys listed",
@@ -191,11 +246,46 @@ fn of_the_signature() -> Vec<Falsification> {
         (
             "signature of another namespace",
             |vault, r| {
-                r.signature = vault.sign_as("file", &r.statement);
+                r.signatures[0] = vault.sign_as(KEYS[0], "file", &r.statement);
                 vault.log_into(r, 3, 9);
             },
             BadReceipt::Signature(BadSignature::Namespace),
-            &["owner's signature", "receipt's own list of keys"],
+            &["owners' signatures", "receipt's own list of keys"],
+        ),
+    ]
+}
+
+fn of_the_number_of_signatures() -> Vec<Falsification> {
+    vec![
+        (
+            "one owner's signature twice",
+            |vault, r| {
+                r.signatures[1] = r.signatures[0].clone();
+                vault.log_into(r, 3, 9);
+            },
+            BadReceipt::Signatures,
+            &["owners' signatures", "receipt's own list of keys"],
+        ),
+        (
+            "no signature",
+            |vault, r| {
+                r.signatures.clear();
+                vault.log_into(r, 3, 9);
+            },
+            BadReceipt::Signatures,
+            &["receipt"],
+        ),
+        (
+            "the signatures in another order",
+            |_, r| r.signatures.reverse(),
+            BadReceipt::NotLogged(BadProof::Root),
+            &["log entry"],
+        ),
+        (
+            "a signature left out",
+            |_, r| drop(r.signatures.remove(1)),
+            BadReceipt::NotLogged(BadProof::Root),
+            &["log entry"],
         ),
     ]
 }
@@ -268,27 +358,32 @@ fn of_the_log() -> Vec<Falsification> {
     ]
 }
 
+fn of_the_kind() -> Vec<Falsification> {
+    let others: [(&'static str, Falsify); 4] = [
+        ("a refusal as an approval", |vault, r| *r = vault.receipt(Kind::Approved, refusal(None), 3, 9)),
+        ("an approval as a refusal", |vault, r| *r = vault.receipt(Kind::Refused, approval(), 3, 9)),
+        ("a refusal as a question", |vault, r| *r = vault.receipt(Kind::Asked, refusal(Some("No.")), 3, 9)),
+        ("a question as a refusal", |vault, r| *r = vault.receipt(Kind::Refused, question(), 3, 9)),
+    ];
+    others.map(|(name, falsify)| (name, falsify, BadReceipt::OtherKind, &["statement"][..])).to_vec()
+}
+
 fn of_what_was_signed() -> Vec<Falsification> {
     vec![
         (
             "an approval for another vault",
             |vault, r| {
                 let elsewhere = Approval { vault: Origin::new("vault.example/other").unwrap(), ..approval() };
-                *r = vault.receipt(&elsewhere.into(), 3, 9);
+                *r = vault.receipt(Kind::Approved, elsewhere, 3, 9);
             },
             BadReceipt::OtherVault,
             &["vault"],
         ),
         (
-            "a refusal",
-            |vault, r| {
-                let Approval { vault: origin, request, subject, recipient, nonce, .. } = approval();
-                let (words, decided_at) = (None, r.time);
-                let refusal = Refusal { vault: origin, request, subject, recipient, words, decided_at, nonce };
-                *r = vault.receipt(&refusal.into(), 3, 9);
-            },
-            BadReceipt::NotApproval,
-            &["statement"],
+            "an approval logged as something else",
+            |_, r| r.kind = Kind::Asked,
+            BadReceipt::OtherKind,
+            &["statement", "log entry"],
         ),
         ("a cut proof", |_, r| r.proof.truncate(100), BadReceipt::Proof(BadLogProof::CutOff), &["proof"]),
     ]
@@ -297,14 +392,15 @@ fn of_what_was_signed() -> Vec<Falsification> {
 #[test]
 fn every_falsification_is_found_by_the_product_and_by_the_script() {
     let vault = Vault::new();
-    let receipt = vault.receipt(&approval().into(), 3, 9);
-    let all = [of_the_signature(), of_the_log_entry(), of_the_log(), of_what_was_signed()].concat();
+    let receipt = vault.receipt(Kind::Approved, approval(), 3, 9);
+    let signed = [of_the_signature(), of_the_number_of_signatures(), of_the_kind(), of_what_was_signed()].concat();
+    let all = [signed, of_the_log_entry(), of_the_log()].concat();
     for (name, falsify, error, failing) in all {
         let mut false_one = receipt.clone();
         falsify(&vault, &mut false_one);
         assert_ne!(false_one, receipt, "{name}");
         assert_eq!(false_one.verify(&vault.signers, &vault.key()), Err(error), "{name}");
-        let (good, text) = vault.script(&false_one, PAYLOAD);
+        let (good, text) = vault.script(&false_one, Some(PAYLOAD));
         let failed: Vec<_> =
             text.lines().filter_map(|line| line.strip_prefix("FAILED  ")?.split(": ").next()).collect();
         assert_eq!((good, &failed[..]), (false, failing), "{name}:\n{text}");
@@ -314,12 +410,12 @@ fn every_falsification_is_found_by_the_product_and_by_the_script() {
 #[test]
 fn the_script_compares_the_payload() {
     let vault = Vault::new();
-    let receipt = vault.receipt(&approval().into(), 3, 9);
+    let receipt = vault.receipt(Kind::Approved, approval(), 3, 9);
     let mut altered = PAYLOAD.to_vec();
     altered[0] ^= 1;
     for (payload, why) in [(&altered[..], "its SHA-256 differs"), (&PAYLOAD[1..], "has 34 bytes"), (b"", "has 0 bytes")]
     {
-        let (good, text) = vault.script(&receipt, payload);
+        let (good, text) = vault.script(&receipt, Some(payload));
         assert!(!good && text.contains("FAILED  payload: ") && text.contains(why), "{text}");
     }
 }
@@ -327,7 +423,7 @@ fn the_script_compares_the_payload() {
 #[test]
 fn the_script_says_what_it_took_on_trust_and_reads_strictly() {
     let vault = Vault::new();
-    let json = serde_json::to_string(&vault.receipt(&approval().into(), 3, 9)).unwrap();
+    let json = serde_json::to_string(&vault.receipt(Kind::Approved, approval(), 3, 9)).unwrap();
     let path = vault.folder.path().join("receipt.json");
     let read = |text: &str| {
         fs::write(&path, text).unwrap();
@@ -338,12 +434,15 @@ fn the_script_says_what_it_took_on_trust_and_reads_strictly() {
     for line in ["note    trusted keys: ", "note    trusted log key: ", "note    payload: not given"] {
         assert!(text.contains(line), "{text}");
     }
-    assert!(text.contains(&vault.signers.keys()[0].fingerprint()), "{text}");
+    assert!(vault.signers.keys().iter().all(|key| text.contains(&key.fingerprint())), "{text}");
     let bad = [
         String::new(),
         json[..json.len() - 1].to_owned(),
         json.replace("receipt v1", "receipt v2"),
-        json.replace("\"approved\"", "\"refused\""),
+        json.replace("\"approved\"", "\"revoked\""),
+        json.replacen("\"signatures\":[", "\"signatures\":[1,", 1),
+        json.replacen("\"signatures\":[", "\"signatures\":[[],", 1),
+        json.replacen("\"signatures\"", "\"signature\"", 1),
         json.replacen('{', "{\"more\":1,", 1),
         json.replacen('{', "{\"kind\":\"approved\",", 1),
         json.replacen("\"time\":", "\"time\":-", 1),
@@ -361,7 +460,7 @@ fn the_script_says_what_it_took_on_trust_and_reads_strictly() {
 #[test]
 fn an_overlong_statement_is_refused_before_anything_is_computed() {
     let vault = Vault::new();
-    let mut receipt = vault.receipt(&approval().into(), 0, 1);
+    let mut receipt = vault.receipt(Kind::Approved, approval(), 0, 1);
     receipt.statement = "x".repeat(limits::STATEMENT + 1);
     let error = BadReceipt::Statement(BadStatement::TooLong(limits::STATEMENT + 1));
     assert_eq!(receipt.verify(&vault.signers, &vault.key()), Err(error));

@@ -1,6 +1,7 @@
 //! Public keys in OpenSSH's form (RFC 8709, section 4; PROTOCOL.u2f, "SSH U2F Key formats").
 
 use super::wire::{Reader, put};
+use crate::tlog::canonical;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ed25519_dalek::VerifyingKey;
@@ -16,12 +17,12 @@ pub const APPLICATION_MAX: usize = 128;
 pub enum PublicKey {
     /// `ssh-ed25519`: a key in a file or an agent.
     Ed25519 {
-        /// RFC 8032; never of small order.
+        /// RFC 8032; in its one encoding and never of small order.
         key: VerifyingKey,
     },
     /// `sk-ssh-ed25519@openssh.com`: a key in a FIDO authenticator.
     SkEd25519 {
-        /// RFC 8032; never of small order.
+        /// RFC 8032; in its one encoding and never of small order.
         key: VerifyingKey,
         /// The relying party of the key: `ssh:` and any visible ASCII, at most [`APPLICATION_MAX`] bytes.
         application: String,
@@ -43,7 +44,7 @@ pub enum BadKey {
     /// The base64 does not hold exactly one key of the named type.
     #[error("the public key is damaged; paste the whole line of the .pub file")]
     Blob,
-    /// Not a point on the curve, or one of small order, which signs anything.
+    /// Not a point on the curve in its one encoding, or one of small order, which signs anything.
     #[error("the public key is not a usable Ed25519 key; make another")]
     Point,
     /// The security key's application is not one of SSH.
@@ -111,7 +112,11 @@ impl PublicKey {
             return Err(BadKey::Type);
         }
         let key = reader.string().and_then(|key| key.try_into().ok()).ok_or(BadKey::Blob)?;
-        let key = VerifyingKey::from_bytes(key).ok().filter(|key| !key.is_weak()).ok_or(BadKey::Point)?;
+        let key = VerifyingKey::from_bytes(key).map_err(|_| BadKey::Point)?;
+        // In a second encoding, one key would count as two.
+        if key.is_weak() || !canonical(&key) {
+            return Err(BadKey::Point);
+        }
         let key = if security_key {
             let application = application(reader.string().ok_or(BadKey::Blob)?)?;
             Self::SkEd25519 { key, application }

@@ -326,6 +326,9 @@ fn other_keys_are_refused() {
     assert!(PublicKey::from_openssh(&good).is_ok());
     let mut identity = [0; 32];
     identity[0] = 1;
+    // y = p + 3: the second encoding of a point of full order.
+    let mut second = [0xff; 32];
+    (second[0], second[31]) = (0xf0, 0x7f);
     for (bad, why) in [
         (String::new(), BadKey::Line),
         (plain_name.into(), BadKey::Line),
@@ -342,6 +345,7 @@ fn other_keys_are_refused() {
         (line(plain_name, &[plain, &point, b""]), BadKey::Blob),
         (line(plain_name, &[plain, &identity]), BadKey::Point),
         (line(plain_name, &[plain, &[2; 32]]), BadKey::Point),
+        (line(plain_name, &[plain, &second]), BadKey::Point),
         (line(sk_name, &[sk, &point]), BadKey::Blob),
         (line(sk_name, &[sk, &point, b"example.org"]), BadKey::Application),
         (line(sk_name, &[sk, &point, b"ssh:\xFF"]), BadKey::Application),

@@ -90,8 +90,12 @@ leaf_kinds! {
     Asked = "asked",
     /// The visitor answered.
     Answered = "answered",
-    /// The owner approved a release.
+    /// One of several owners signed; others must, too.
+    Signed = "signed",
+    /// The owners approved a release.
     Approved = "approved",
+    /// The time for thinking an approval over has passed.
+    Released = "released",
     /// The owner refused.
     Refused = "refused",
     /// The visitor took the request back.
@@ -116,6 +120,8 @@ leaf_kinds! {
     Frozen = "frozen",
     /// Releases may go on.
     Thawed = "thawed",
+    /// The owner said that the machine's clock is right.
+    Clock = "clock",
     /// Content was erased.
     Erased = "erased",
     /// The log continues one that was lost.

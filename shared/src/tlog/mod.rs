@@ -15,7 +15,7 @@ pub use tree::{
     node_hash, verify_consistency, verify_inclusion,
 };
 
-pub(crate) use note::{base64_digest, decimal};
+pub(crate) use note::{base64_digest, canonical, decimal};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;

@@ -89,7 +89,7 @@ fn key_id(name: &str, key: &[u8; 32]) -> [u8; 4] {
 
 /// Whether `key` is the one encoding of its point; decompression accepts a few others (RFC 8032, section 5.1.3 does
 /// not).
-fn canonical(key: &VerifyingKey) -> bool {
+pub(crate) fn canonical(key: &VerifyingKey) -> bool {
     key.to_edwards().compress().as_bytes() == key.as_bytes()
 }
 

@@ -1,6 +1,35 @@
 //! Durable before visible, held by the type system: what follows from a decision is sealed until its transaction commits.
 
-/// A value that exists only once something has been committed.
+/// A value that exists only once something has been committed. A transaction opens it, and nothing else does.
+///
+/// ```no_run
+/// use vault_core::{AfterCommit, Commit};
+/// fn right<T, C: Commit>(sealed: AfterCommit<T>, transaction: C) -> Result<T, C::Error> { sealed.open(transaction) }
+/// ```
+/// ```compile_fail,E0616
+/// use vault_core::AfterCommit;
+/// fn peek<T>(sealed: AfterCommit<T>) -> T { sealed.0 }
+/// ```
+/// ```compile_fail,E0532
+/// use vault_core::AfterCommit;
+/// fn unpack<T>(sealed: AfterCommit<T>) -> T { let AfterCommit(value) = sealed; value }
+/// ```
+/// ```compile_fail,E0061
+/// use vault_core::AfterCommit;
+/// fn alone<T>(sealed: AfterCommit<T>) -> T { sealed.open() }
+/// ```
+/// ```compile_fail,E0277
+/// use vault_core::AfterCommit;
+/// fn nothing<T>(sealed: AfterCommit<T>) -> Result<T, ()> { sealed.open(()) }
+/// ```
+/// ```compile_fail,E0423
+/// use vault_core::{AfterCommit, Effect};
+/// fn forge(effects: Vec<Effect>) -> AfterCommit<Vec<Effect>> { AfterCommit(effects) }
+/// ```
+/// ```compile_fail,E0624
+/// use vault_core::{AfterCommit, Effect};
+/// fn forge(effects: Vec<Effect>) -> AfterCommit<Vec<Effect>> { AfterCommit::seal(effects) }
+/// ```
 #[must_use = "effects that are never opened never happen"]
 pub struct AfterCommit<T>(T);
 
@@ -20,6 +49,12 @@ impl<T> AfterCommit<Vec<T>> {
     /// For a transaction that nothing follows from.
     pub fn nothing() -> Self {
         Self(Vec::new())
+    }
+
+    /// What follows from this, then what follows from `other`.
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
     }
 }
 

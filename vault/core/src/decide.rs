@@ -1,13 +1,15 @@
 //! The one function that moves a request along.
 
-use crate::approval::{self, NotApproved, Signed};
+use crate::clock::{Doubt, Now};
 use crate::commit::AfterCommit;
+use crate::danger::{Danger, Planted};
+use crate::filing::Full;
+use crate::owners::Owners;
 use crate::release::{Counted, NotCollectable, Permit, Release};
-use crate::state::{Closing, Draft, LaneId, Request, Stage, State, Unprepared, Why};
-use shared::ids::{CollectionId, TicketHash};
-use shared::limits;
-use shared::message::{Filing, Subject};
-use shared::sshsig::Signers;
+use crate::signed::{NotAccepted, Signed};
+use crate::state::{Blank, Closing, Draft, Exchange, LaneId, Request, Stage, State, Told, Unprepared, Why};
+use shared::ids::{CollectionId, Nonce, TicketHash};
+use shared::message::VisitorAnswer;
 use shared::time::Time;
 use shared::tlog::{LeafKind, Origin};
 
@@ -16,25 +18,67 @@ use shared::tlog::{LeafKind, Origin};
 pub struct Authority<'a> {
     /// This vault, as its log is called.
     pub vault: &'a Origin,
-    /// The owners' public keys.
-    pub signers: &'a Signers,
+    /// Whose signatures count.
+    pub owners: &'a Owners,
+    /// Seconds between the last signature and the release.
+    pub cooling: u64,
+    /// Whether an owner has stopped all releases.
+    pub brake: Going,
     /// The vault's clock.
-    pub now: Time,
+    pub now: Now,
+    /// Nothing, outside this crate's tests.
+    pub(crate) danger: Danger,
 }
 
-/// Everything that can happen to a request once it exists.
+impl<'a> Authority<'a> {
+    /// What decisions are measured against now.
+    pub fn new(vault: &'a Origin, owners: &'a Owners, cooling: u64, brake: Going, now: Now) -> Self {
+        Self { vault, owners, cooling, brake, now, danger: Danger::default() }
+    }
+}
+
+/// Whether releases go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Going {
+    /// They do.
+    On,
+    /// An owner has stopped all of them.
+    Frozen,
+}
+
+/// Everything that can happen to a request once it exists. `fresh` is a random nonce that nothing has borne before.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub enum Input {
     /// The item's bytes are frozen.
     Prepared(Draft),
     /// The item's bytes could not be frozen.
-    Unprepared(Unprepared),
-    /// The owner wrote the answer, or wrote it again.
+    Unprepared {
+        /// Why not.
+        why: Unprepared,
+        /// For the owner's statement about it.
+        fresh: Nonce,
+    },
+    /// The owner wrote the answer, or changed what would be released.
     Composed(Draft),
-    /// An owner signed.
-    Approved(Signed),
+    /// An owner signed an approval, a question back, a refusal or a revocation.
+    Signed {
+        /// What.
+        signed: Signed,
+        /// For the next statement about this request.
+        fresh: Nonce,
+    },
     /// The owner said no, without words.
     Refused,
+    /// The visitor answers a question back.
+    Answered {
+        /// Which.
+        question: Nonce,
+        /// What.
+        answer: VisitorAnswer,
+        /// For the owner's next statement.
+        fresh: Nonce,
+    },
     /// The visitor took it back.
     Withdrawn,
     /// A device asks for the bytes.
@@ -72,9 +116,9 @@ pub struct LogEntry {
 }
 
 /// A decision, to be made durable as a whole.
-pub struct Step {
+pub struct Step<S = State> {
     /// The state to store.
-    pub next: State,
+    pub next: S,
     /// The entry to log in the same transaction; `None` when nothing changed.
     pub entry: Option<LogEntry>,
     /// What then happens.
@@ -87,36 +131,30 @@ pub enum Rejected {
     /// Not possible at this stage.
     #[error("the request is {0}; this can no longer be done, or not yet")]
     Stage(&'static str),
-    /// Not an approval of this draft.
+    /// An owner has stopped all releases.
+    #[error("all releases are stopped; `vault thaw` lets them go on")]
+    Frozen,
+    /// Nothing that depends on the time can be done.
+    #[error("{0}; set it right, or, if it is right, say so with `vault clock --confirm`")]
+    Clock(Doubt),
+    /// Not a signed text that has this effect here.
     #[error(transparent)]
-    NotApproved(#[from] NotApproved),
+    NotAccepted(#[from] NotAccepted),
     /// Other devices used every collection.
     #[error("every collection that the owner allowed has been used")]
     Spent,
     /// Beyond the payload's end.
     #[error("the offset lies beyond the end of the payload")]
     Offset,
-    /// Too many requests on this lane.
-    #[error("this reception has filed {max} requests within a day, which is the limit", max = limits::LANE_DAY)]
-    LaneFull,
-}
-
-/// A new request; `today` counts those that its lane filed within the last day, whatever became of them. Nothing that the
-/// owner decides changes that count, so that a full lane tells nobody of a refusal.
-///
-/// # Errors
-/// [`Rejected::LaneFull`]
-pub fn file(filing: Filing, lane: LaneId, today: usize, now: Time) -> Result<Step, Rejected> {
-    if today >= limits::LANE_DAY {
-        return Err(Rejected::LaneFull);
-    }
-    let (stage, effect) = match filing.subject {
-        Subject::Item(_) => (Stage::Received, Effect::Prepare(filing.ticket)),
-        Subject::Question(_) => (Stage::AwaitingAnswer(None), Effect::TellOwner),
-    };
-    let request = Request { filing, lane, filed_at: now };
-    let detail = request.filing.purpose.as_str().as_bytes().to_vec();
-    step(State { request, stage }, Some((LeafKind::Filed, detail)), vec![effect], now)
+    /// Another question than the one that waits, or answered already with other words.
+    #[error("the question has been answered already, or another one was asked since")]
+    OtherQuestion,
+    /// As many questions were asked back as may be.
+    #[error("{max} questions about one request are the limit; answer, refuse or approve it", max = shared::limits::QUESTIONS_BACK)]
+    Questions,
+    /// A quota is used up.
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 /// The step that `input` takes from `state`, or why there is none.
@@ -124,97 +162,159 @@ pub fn file(filing: Filing, lane: LaneId, today: usize, now: Time) -> Result<Ste
 /// # Errors
 /// [`Rejected`]; the caller still has the state on disk, unchanged.
 pub fn decide(state: State, input: Input, by: &Authority<'_>) -> Result<Step, Rejected> {
-    let State { request, stage } = state;
-    if stage.is_undecided() && by.now >= request.lapses_at() {
+    if matches!(input, Input::Collect { .. } | Input::Tick)
+        && let Some(doubt) = by.now.doubt
+    {
+        return Err(Rejected::Clock(doubt));
+    }
+    let now = by.now.time;
+    if state.stage.is_undecided() && now >= state.request.lapses_at() {
         return if matches!(input, Input::Tick) {
-            close(request, Why::Lapsed, LeafKind::Lapsed, by.now)
+            Ok(close(state, Why::Lapsed, LeafKind::Lapsed, by.now))
         } else {
             Err(Rejected::Stage("lapsed"))
         };
     }
-    match (stage, input) {
-        (Stage::Released(release), input) => released(request, *release, input, by),
-        (Stage::Closed(closing), Input::Withdrawn) => withdraw_closed(request, closing, by.now),
-        (Stage::Closed(closing), Input::Tick) => reveal(request, closing, by.now),
-        (Stage::Received, Input::Prepared(draft)) => await_owner(request, draft, LeafKind::Prepared, by.now),
-        (Stage::Received, Input::Unprepared(why)) => {
-            let next = State { request, stage: Stage::AwaitingAnswer(Some(why)) };
-            step(next, Some((LeafKind::Unprepared, why.to_string().into_bytes())), vec![Effect::TellOwner], by.now)
-        }
-        (Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(_), Input::Composed(draft)) => {
-            await_owner(request, draft, LeafKind::Composed, by.now)
-        }
-        (Stage::AwaitingOwner(draft), Input::Approved(signed)) => {
-            let release = approval::approve(&request, &draft, signed, by)?;
-            release_now(request, release, by.now)
-        }
-        (Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(_), Input::Refused) => {
-            refuse(request, by.now)
-        }
-        (Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(_), Input::Withdrawn) => {
-            close(request, Why::Withdrawn, LeafKind::Withdrawn, by.now)
-        }
-        (stage, _) => Err(Rejected::Stage(stage.name())),
+    match input {
+        Input::Prepared(draft) => prepared(state, draft, by),
+        Input::Unprepared { why, fresh } => unprepared(state, why, fresh, by),
+        Input::Composed(draft) => composed(state, draft, by),
+        Input::Signed { signed, fresh } => crate::sign::signed(state, signed, fresh, by),
+        Input::Refused => refused(state, by),
+        Input::Answered { question, answer, fresh } => answered(state, question, answer, fresh, by),
+        Input::Withdrawn => withdrawn(state, by),
+        Input::Collect { collection, offset } => collect(state, collection, offset, by),
+        Input::Tick => tick(state, by),
     }
 }
 
-impl Stage {
-    /// Whether the owner may still decide.
-    pub fn is_undecided(&self) -> bool {
-        match self {
-            Self::Received | Self::AwaitingAnswer(_) | Self::AwaitingOwner(_) => true,
-            Self::Released(_) | Self::Closed(_) => false,
-        }
-    }
+/// `input` cannot be taken at this stage.
+pub(crate) fn not_now<S>(stage: &Stage) -> Result<S, Rejected> {
+    Err(Rejected::Stage(stage.name()))
+}
 
-    /// The stage in a word or two, for messages.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Received => "being prepared",
-            Self::AwaitingAnswer(_) => "waiting for an answer",
-            Self::AwaitingOwner(_) => "waiting for approval",
-            Self::Released(_) => "released",
-            Self::Closed(closing) => match closing.why {
-                Why::Refused => "refused",
-                Why::Lapsed => "lapsed",
-                Why::Withdrawn => "withdrawn",
-                Why::Expired => "expired",
-            },
+fn prepared(state: State, draft: Draft, by: &Authority<'_>) -> Result<Step, Rejected> {
+    if !matches!(state.stage, Stage::Received) {
+        return not_now(&state.stage);
+    }
+    Ok(await_owner(state, draft, LeafKind::Prepared, by.now))
+}
+
+fn unprepared(state: State, why: Unprepared, fresh: Nonce, by: &Authority<'_>) -> Result<Step, Rejected> {
+    if !matches!(state.stage, Stage::Received) {
+        return not_now(&state.stage);
+    }
+    let stage = Stage::AwaitingAnswer(Blank { why: Some(why), nonce: fresh, pending: None });
+    let entry = (LeafKind::Unprepared, why.to_string().into_bytes());
+    Ok(step(State { stage, ..state }, Some(entry), vec![Effect::TellOwner], by.now))
+}
+
+/// A new draft supersedes an earlier one, its nonce, and whatever owners have signed.
+fn composed(state: State, draft: Draft, by: &Authority<'_>) -> Result<Step, Rejected> {
+    match state.stage {
+        Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) | Stage::AwaitingVisitor(_) => {
+            Ok(await_owner(state, draft, LeafKind::Composed, by.now))
         }
+        Stage::Received | Stage::Cooling(..) | Stage::Released(_) | Stage::Closed(_) => not_now(&state.stage),
     }
 }
 
-fn released(request: Request, release: Release, input: Input, by: &Authority<'_>) -> Result<Step, Rejected> {
-    if by.now >= release.not_after() {
-        return if matches!(input, Input::Tick) {
-            close(request, Why::Expired, LeafKind::Expired, by.now)
+/// A wordless refusal looks undecided until the request's own deadline.
+fn refused(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
+    if !state.stage.is_undecided() {
+        return not_now(&state.stage);
+    }
+    let at = by.now.time;
+    let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at, told: silence(&state, at) }));
+    Ok(step(State { stage, ..state }, Some((LeafKind::Refused, Vec::new())), vec![Effect::TellOwner], by.now))
+}
+
+/// What must go on being shown: an open question stays open.
+pub(crate) fn silence(state: &State, now: Time) -> Told {
+    let until = state.request.lapses_at();
+    if now < until { Told::Nothing(until, state.words().cloned()) } else { Told::Over }
+}
+
+/// The same answer again changes nothing, so that a visitor whose answer was lost on its way can send it again.
+fn answered(
+    mut state: State,
+    question: Nonce,
+    answer: VisitorAnswer,
+    fresh: Nonce,
+    by: &Authority<'_>,
+) -> Result<Step, Rejected> {
+    if let Some(last) = state.talk.iter().find(|exchange| exchange.question == question) {
+        return if last.answer == answer {
+            Ok(step(state, None, Vec::new(), by.now))
         } else {
-            Err(Rejected::Stage("expired"))
+            Err(Rejected::OtherQuestion)
         };
     }
-    match input {
-        Input::Collect { collection, offset } => collect(request, release, collection, offset, by.now),
-        Input::Withdrawn if release.collections().is_empty() => {
-            close(request, Why::Withdrawn, LeafKind::Withdrawn, by.now)
+    let at = by.now.time;
+    let open = state.open_question(at).cloned();
+    if open.as_ref().is_some_and(|spoken| spoken.question() != Some(question)) {
+        return Err(Rejected::OtherQuestion);
+    }
+    let (spoken, stage, mut effects) = match (state.stage, open) {
+        (Stage::AwaitingVisitor(asked), Some(spoken)) => {
+            (spoken, after_answer(asked.draft, fresh, at), vec![Effect::TellOwner])
         }
-        Input::Prepared(_)
-        | Input::Unprepared(_)
-        | Input::Composed(_)
-        | Input::Approved(_)
-        | Input::Refused
-        | Input::Withdrawn
-        | Input::Tick => Err(Rejected::Stage("released")),
+        // Refused without a word: the visitor's answer is taken as if somebody would read it.
+        (Stage::Closed(closing), Some(spoken)) => {
+            let told = Told::Nothing(state.request.lapses_at(), None);
+            (spoken, Stage::Closed(Box::new(Closing { told, ..*closing })), Vec::new())
+        }
+        (stage, _) => return not_now(&stage),
+    };
+    effects.push(Effect::TellVisitor(state.request.lane, state.request.filing.ticket));
+    let entry = Some((LeafKind::Answered, answer.as_str().as_bytes().to_vec()));
+    state.talk.push(Exchange { question, asked: spoken.signed().clone(), answer, at });
+    Ok(step(State { stage, ..state }, entry, effects, by.now))
+}
+
+/// What was frozen before the question waits for the owner again, under a new nonce.
+fn after_answer(draft: Option<Draft>, fresh: Nonce, now: Time) -> Stage {
+    match draft {
+        Some(draft) => Stage::AwaitingOwner(Draft { prepared_at: now, nonce: fresh, ..draft }, None),
+        None => Stage::AwaitingAnswer(Blank { why: None, nonce: fresh, pending: None }),
     }
 }
 
-fn collect(
-    request: Request,
-    release: Release,
-    collection: CollectionId,
-    offset: u64,
-    now: Time,
-) -> Result<Step, Rejected> {
-    let (release, permit, counted) = release.collect(collection, offset).map_err(|e| match e {
+/// Withdrawing what was silently refused must look like withdrawing what was not.
+fn withdrawn(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
+    let at = by.now.time;
+    let open = match &state.stage {
+        Stage::Released(release) if is_over(release, by) => return Err(Rejected::Stage("expired")),
+        Stage::Released(release) => release.collections().is_empty(),
+        Stage::Closed(closing) => matches!(closing.told, Told::Nothing(until, _) if at < until),
+        Stage::Received
+        | Stage::AwaitingAnswer(_)
+        | Stage::AwaitingOwner(..)
+        | Stage::AwaitingVisitor(_)
+        | Stage::Cooling(..) => true,
+    };
+    if !open {
+        return not_now(&state.stage);
+    }
+    // How it ended for the owner stays.
+    if let Stage::Closed(closing) = state.stage {
+        let effects = vec![Effect::TellVisitor(state.request.lane, state.request.filing.ticket)];
+        let stage = Stage::Closed(Box::new(Closing { told: Told::Over, ..*closing }));
+        return Ok(step(State { stage, ..state }, Some((LeafKind::Withdrawn, Vec::new())), effects, by.now));
+    }
+    Ok(close(state, Why::Withdrawn, LeafKind::Withdrawn, by.now))
+}
+
+fn collect(state: State, collection: CollectionId, offset: u64, by: &Authority<'_>) -> Result<Step, Rejected> {
+    let State { request, talk, stage } = state;
+    let Stage::Released(release) = stage else { return not_now(&stage) };
+    if is_over(&release, by) {
+        return Err(Rejected::Stage("expired"));
+    }
+    if by.brake == Going::Frozen {
+        return Err(Rejected::Frozen);
+    }
+    let (release, permit, counted) = release.collect(collection, offset, by.danger).map_err(|e| match e {
         NotCollectable::Spent => Rejected::Spent,
         NotCollectable::Offset => Rejected::Offset,
     })?;
@@ -222,62 +322,83 @@ fn collect(
         Counted::Now => Some((LeafKind::Collected, collection.0.to_vec())),
         Counted::Before => None,
     };
-    step(State { request, stage: Stage::Released(Box::new(release)) }, entry, vec![Effect::Serve(permit)], now)
+    let next = State { request, talk, stage: Stage::Released(Box::new(release)) };
+    Ok(step(next, entry, vec![Effect::Serve(permit)], by.now))
 }
 
-fn await_owner(request: Request, draft: Draft, kind: LeafKind, now: Time) -> Result<Step, Rejected> {
-    let detail = draft.payload.0.to_vec();
-    step(State { request, stage: Stage::AwaitingOwner(draft) }, Some((kind, detail)), vec![Effect::TellOwner], now)
+/// A release ends on its second, not after it.
+fn is_over(release: &Release, by: &Authority<'_>) -> bool {
+    let late = by.danger.is(Planted::ExpiryOffByOne);
+    by.now.time >= release.not_after().plus(u64::from(late))
 }
 
-fn release_now(request: Request, release: Release, now: Time) -> Result<Step, Rejected> {
-    let signed = release.signed();
-    let parts = vec![signed.statement.clone().into_bytes(), signed.signature.clone().into_bytes()];
-    let entry = LogEntry { kind: LeafKind::Approved, time: now, parts };
-    let effects = AfterCommit::seal(vec![Effect::TellVisitor(request.lane, request.filing.ticket), Effect::TellOwner]);
-    Ok(Step { next: State { request, stage: Stage::Released(Box::new(release)) }, entry: Some(entry), effects })
-}
-
-/// A wordless refusal looks undecided until the request's own deadline.
-fn refuse(request: Request, now: Time) -> Result<Step, Rejected> {
-    let closing = Closing { why: Why::Refused, at: now, hidden_until: Some(request.lapses_at()) };
-    let next = State { request, stage: Stage::Closed(closing) };
-    step(next, Some((LeafKind::Refused, Vec::new())), vec![Effect::TellOwner], now)
-}
-
-/// Withdrawing what was silently refused must look like withdrawing what was not.
-fn withdraw_closed(request: Request, closing: Closing, now: Time) -> Result<Step, Rejected> {
-    if closing.hidden_until.is_none_or(|until| until <= now) {
-        return Err(Rejected::Stage(Stage::Closed(closing).name()));
+/// What time alone ends or begins.
+fn tick(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
+    let at = by.now.time;
+    match state.stage {
+        Stage::Released(ref release) if is_over(release, by) => {
+            Ok(close(state, Why::Expired, LeafKind::Expired, by.now))
+        }
+        // What cooled off too late was never collectable, and its visitor never heard of it.
+        Stage::Cooling(ref release, _) if is_over(release, by) => {
+            let told = silence(&state, at);
+            let effects = if told == Told::Over { both(&state.request) } else { vec![Effect::TellOwner] };
+            let stage = Stage::Closed(Box::new(Closing { why: Why::Expired, at, told }));
+            Ok(step(State { stage, ..state }, Some((LeafKind::Expired, Vec::new())), effects, by.now))
+        }
+        Stage::Cooling(release, until) if at >= until => {
+            if by.brake == Going::Frozen {
+                return Err(Rejected::Frozen);
+            }
+            let effects = both(&state.request);
+            let stage = Stage::Released(release);
+            Ok(step(State { stage, ..state }, Some((LeafKind::Released, Vec::new())), effects, by.now))
+        }
+        // At the deadline a hidden end comes out as a lapse does: with an entry and a hint.
+        Stage::Closed(closing) if matches!(closing.told, Told::Nothing(until, _) if at >= until) => {
+            let effects = both(&state.request);
+            let stage = Stage::Closed(Box::new(Closing { told: Told::Over, ..*closing }));
+            Ok(step(State { stage, ..state }, Some((LeafKind::Lapsed, Vec::new())), effects, by.now))
+        }
+        Stage::Received
+        | Stage::AwaitingAnswer(_)
+        | Stage::AwaitingOwner(..)
+        | Stage::AwaitingVisitor(_)
+        | Stage::Cooling(..)
+        | Stage::Released(_)
+        | Stage::Closed(_) => not_now(&state.stage),
     }
-    let tell = Effect::TellVisitor(request.lane, request.filing.ticket);
-    let next = State { request, stage: Stage::Closed(Closing { hidden_until: None, ..closing }) };
-    step(next, Some((LeafKind::Withdrawn, Vec::new())), vec![tell], now)
 }
 
-/// At the deadline a hidden end comes out as a lapse does: with an entry and a hint.
-fn reveal(request: Request, closing: Closing, now: Time) -> Result<Step, Rejected> {
-    if closing.hidden_until.is_none_or(|until| now < until) {
-        return Err(Rejected::Stage(Stage::Closed(closing).name()));
-    }
-    let effects = vec![Effect::TellVisitor(request.lane, request.filing.ticket), Effect::TellOwner];
-    let next = State { request, stage: Stage::Closed(Closing { hidden_until: None, ..closing }) };
-    step(next, Some((LeafKind::Lapsed, Vec::new())), effects, now)
+fn await_owner(state: State, draft: Draft, kind: LeafKind, now: Now) -> Step {
+    let entry = (kind, draft.payload.0.to_vec());
+    // An open question is taken back, which its visitor sees.
+    let asked = matches!(state.stage, Stage::AwaitingVisitor(_));
+    let effects = if asked { both(&state.request) } else { vec![Effect::TellOwner] };
+    step(State { stage: Stage::AwaitingOwner(draft, None), ..state }, Some(entry), effects, now)
 }
 
-fn close(request: Request, why: Why, kind: LeafKind, now: Time) -> Result<Step, Rejected> {
-    let effects = vec![Effect::TellVisitor(request.lane, request.filing.ticket), Effect::TellOwner];
-    step(
-        State { request, stage: Stage::Closed(Closing { why, at: now, hidden_until: None }) },
-        Some((kind, Vec::new())),
-        effects,
-        now,
-    )
+/// Visitor and owner hear of it.
+pub(crate) fn both(request: &Request) -> Vec<Effect> {
+    vec![Effect::TellVisitor(request.lane, request.filing.ticket), Effect::TellOwner]
 }
 
-/// An entry other than an approval commits to the request and one detail.
-fn step(next: State, entry: Option<(LeafKind, Vec<u8>)>, effects: Vec<Effect>, time: Time) -> Result<Step, Rejected> {
+/// Ends a request openly.
+fn close(state: State, why: Why, kind: LeafKind, now: Now) -> Step {
+    let effects = both(&state.request);
+    let stage = Stage::Closed(Box::new(Closing { why, at: now.time, told: Told::Over }));
+    step(State { stage, ..state }, Some((kind, Vec::new())), effects, now)
+}
+
+/// An entry other than a signed text's commits to the request and one detail.
+pub(crate) fn step(next: State, entry: Option<(LeafKind, Vec<u8>)>, effects: Vec<Effect>, now: Now) -> Step {
     let id = next.request.filing.ticket.0.to_vec();
-    let entry = entry.map(|(kind, detail)| LogEntry { kind, time, parts: vec![id, detail] });
-    Ok(Step { next, entry, effects: AfterCommit::seal(effects) })
+    let entry = entry.map(|(kind, detail)| LogEntry { kind, time: now.time, parts: vec![id, detail] });
+    Step { next, entry, effects: AfterCommit::seal(effects) }
+}
+
+/// An entry for a signed text commits to the text and its signatures.
+pub(crate) fn signed_step(next: State, kind: LeafKind, signed: &Signed, effects: Vec<Effect>, now: Now) -> Step {
+    let entry = Some(LogEntry { kind, time: now.time, parts: signed.parts() });
+    Step { next, entry, effects: AfterCommit::seal(effects) }
 }

@@ -1,25 +1,36 @@
-//! A publication whose owner's signature has been verified: the only bundle that leaves the vault.
+//! A publication whose signatures have been verified: the only bundle that leaves the vault.
 
-use crate::approval::Signed;
+use crate::owners::Owners;
+use crate::signed::{Agreed, NotAccepted, Signed};
 use shared::ids::Digest;
 use shared::publication::{BadBundle, Bundle};
-use shared::sshsig::{self, BadSignature, Signers};
-use shared::statement::{BadStatement, NAMESPACE, Publication, Statement};
+use shared::statement::{Publication, Statement};
 use shared::tlog::Origin;
 
 /// A bundle with its verified statement.
+///
+/// ```no_run
+/// fn seen(published: &vault_core::Published) -> (u64, &[u8]) { (published.version(), published.bundle()) }
+/// ```
+/// ```compile_fail,E0451
+/// use shared::statement::Publication;
+/// use vault_core::Published;
+/// fn forge(statement: Publication, bundle: Vec<u8>) -> Published {
+///     Published { statement, agreed: unreachable!(), bundle }
+/// }
+/// ```
+/// ```compile_fail,E0616
+/// fn swap(published: &mut vault_core::Published, bundle: Vec<u8>) { published.bundle = bundle; }
+/// ```
 pub struct Published {
     statement: Publication,
-    signed: Signed,
+    agreed: Agreed,
     bundle: Vec<u8>,
 }
 
 /// Why a bundle is not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotPublished {
-    /// Not a statement.
-    #[error("the statement cannot be read: {0}")]
-    Unreadable(#[from] BadStatement),
     /// Of another kind, or another vault's.
     #[error("the statement is not a publication by this vault")]
     Other,
@@ -32,13 +43,16 @@ pub enum NotPublished {
     /// Not above what is published.
     #[error("version {0} is not above the published version {1}; publish again to get the next number")]
     Version(u64, u64),
-    /// Not an owner's.
-    #[error("the signature does not hold: {0}")]
-    Signature(#[from] BadSignature),
+    /// Not a statement, or not signed by as many owners as must.
+    #[error(transparent)]
+    NotAccepted(#[from] NotAccepted),
+    /// An owner has stopped all releases, and a publication is one.
+    #[error("all releases are stopped; `vault thaw` lets them go on")]
+    Frozen,
 }
 
 impl Published {
-    /// Checks that an owner signed exactly `bundle`, as a version above `newest`.
+    /// Checks that the owners signed exactly `bundle`, as a version above `newest`.
     ///
     /// # Errors
     /// [`NotPublished`]
@@ -47,9 +61,9 @@ impl Published {
         bundle: Vec<u8>,
         newest: u64,
         vault: &Origin,
-        signers: &Signers,
+        owners: &Owners,
     ) -> Result<Self, NotPublished> {
-        let Statement::Publication(statement) = Statement::parse(&signed.statement)? else {
+        let Statement::Publication(statement) = signed.parse()? else {
             return Err(NotPublished::Other);
         };
         if statement.vault != *vault {
@@ -65,8 +79,7 @@ impl Published {
         if statement.version <= newest {
             return Err(NotPublished::Version(statement.version, newest));
         }
-        sshsig::verify(signers, NAMESPACE, signed.statement.as_bytes(), &signed.signature)?;
-        Ok(Self { statement, signed, bundle })
+        Ok(Self { statement, agreed: signed.agreed(owners)?, bundle })
     }
 
     /// Its version.
@@ -74,9 +87,9 @@ impl Published {
         self.statement.version
     }
 
-    /// Statement and signature.
+    /// Statement and signatures.
     pub fn signed(&self) -> &Signed {
-        &self.signed
+        self.agreed.signed()
     }
 
     /// The bundle, as signed.

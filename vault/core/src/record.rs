@@ -1,14 +1,14 @@
-//! The stored form of a state. Reading one back verifies the owner's signature again, so a release on disk is only ever
-//! as good as its statement.
+//! The stored form of a state. Reading one back verifies the owners' signatures again, so a release on disk is only ever as
+//! good as its statement, and so are an open question and words of refusal.
 
-use crate::approval::{NotApproved, Signed};
+use crate::owners::Owners;
 use crate::release::Release;
-use crate::state::{Closing, Draft, LaneId, Request, Stage, State, Unprepared};
+use crate::signed::{NotAccepted, Signed};
+use crate::spoken::{Spoken, Words};
+use crate::state::{Asked, Blank, Closing, Draft, Exchange, LaneId, Request, Stage, State, Told, Why};
 use serde::{Deserialize, Serialize};
-use shared::ids::CollectionId;
+use shared::ids::{CollectionId, Nonce};
 use shared::message::Filing;
-use shared::sshsig::Signers;
-use shared::statement::RecipientLine;
 use shared::time::Time;
 use shared::tlog::Origin;
 
@@ -19,6 +19,7 @@ pub struct Record {
     filing: Filing,
     lane: LaneId,
     filed_at: Time,
+    talk: Vec<Exchange>,
     stage: StageRecord,
 }
 
@@ -26,60 +27,135 @@ pub struct Record {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum StageRecord {
     Received,
-    AwaitingAnswer(Option<Unprepared>),
-    AwaitingOwner(Draft),
+    AwaitingAnswer(Blank),
+    AwaitingOwner { draft: Draft, pending: Option<Signed> },
+    AwaitingVisitor { asked: Signed, draft: Option<Draft>, nonce: Nonce, pending: Option<Signed> },
+    Cooling { signed: Signed, until: Time },
     Released { signed: Signed, collections: Vec<CollectionId> },
-    Closed(Closing),
+    Closed { why: Why, at: Time, told: ToldRecord },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum ToldRecord {
+    Over,
+    Nothing { until: Time, question: Option<Signed> },
+    Words { until: Time, refusal: Signed },
 }
 
 /// Why a stored state is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRecord {
-    /// The release's statement no longer verifies against the request.
-    #[error("the stored release does not verify: {0}")]
-    Release(#[from] NotApproved),
+    /// A statement no longer verifies.
+    #[error("a stored statement does not verify: {0}")]
+    NotAccepted(#[from] NotAccepted),
     /// The statement verifies, for another request.
-    #[error("the stored release belongs to another request")]
+    #[error("a stored statement belongs to another request")]
     OtherRequest,
+    /// The statement verifies, and says something else than what belongs there.
+    #[error("there is a question where words of refusal belong, or the reverse")]
+    OtherWords,
 }
 
 impl From<&State> for Record {
     fn from(state: &State) -> Self {
         let stage = match &state.stage {
             Stage::Received => StageRecord::Received,
-            Stage::AwaitingAnswer(why) => StageRecord::AwaitingAnswer(*why),
-            Stage::AwaitingOwner(draft) => StageRecord::AwaitingOwner(draft.clone()),
+            Stage::AwaitingAnswer(blank) => StageRecord::AwaitingAnswer(blank.clone()),
+            Stage::AwaitingOwner(draft, pending) => {
+                StageRecord::AwaitingOwner { draft: draft.clone(), pending: pending.clone() }
+            }
+            Stage::AwaitingVisitor(asked) => {
+                let Asked { spoken, draft, nonce, pending } = (**asked).clone();
+                StageRecord::AwaitingVisitor { asked: spoken.signed().clone(), draft, nonce, pending }
+            }
+            Stage::Cooling(release, until) => StageRecord::Cooling { signed: release.signed().clone(), until: *until },
             Stage::Released(release) => {
                 StageRecord::Released { signed: release.signed().clone(), collections: release.collections().to_vec() }
             }
-            Stage::Closed(closing) => StageRecord::Closed(*closing),
+            Stage::Closed(closing) => {
+                StageRecord::Closed { why: closing.why, at: closing.at, told: ToldRecord::from(&closing.told) }
+            }
         };
         let Request { filing, lane, filed_at } = state.request.clone();
-        Self { filing, lane, filed_at, stage }
+        Self { filing, lane, filed_at, talk: state.talk.clone(), stage }
+    }
+}
+
+impl From<&Told> for ToldRecord {
+    fn from(told: &Told) -> Self {
+        match told {
+            Told::Over => Self::Over,
+            Told::Nothing(until, question) => {
+                Self::Nothing { until: *until, question: question.as_ref().map(|q| q.signed().clone()) }
+            }
+            Told::Words(until, refusal) => Self::Words { until: *until, refusal: refusal.signed().clone() },
+        }
     }
 }
 
 impl Record {
-    /// The state, with its release verified again.
+    /// The state, with everything that was signed verified again.
     ///
     /// # Errors
-    /// [`BadRecord`] when the stored statement is not an owner's approval of this request.
-    pub fn restore(self, vault: &Origin, signers: &Signers) -> Result<State, BadRecord> {
+    /// [`BadRecord`] when a stored statement is not the owners', or not about this request.
+    pub fn restore(self, vault: &Origin, owners: &Owners) -> Result<State, BadRecord> {
         let request = Request { filing: self.filing, lane: self.lane, filed_at: self.filed_at };
+        let again = Again { vault, owners, request: &request };
         let stage = match self.stage {
             StageRecord::Received => Stage::Received,
-            StageRecord::AwaitingAnswer(why) => Stage::AwaitingAnswer(why),
-            StageRecord::AwaitingOwner(draft) => Stage::AwaitingOwner(draft),
-            StageRecord::Released { signed, collections } => {
-                let release = Release::verify(signed, vault, signers)?;
-                let recipient = RecipientLine::Ticket(request.filing.ticket);
-                if release.approval().request != request.id() || release.approval().recipient != recipient {
-                    return Err(BadRecord::OtherRequest);
-                }
-                Stage::Released(Box::new(release.with_collections(collections)))
+            StageRecord::AwaitingAnswer(blank) => Stage::AwaitingAnswer(blank),
+            StageRecord::AwaitingOwner { draft, pending } => Stage::AwaitingOwner(draft, pending),
+            StageRecord::AwaitingVisitor { asked, draft, nonce, pending } => {
+                Stage::AwaitingVisitor(Box::new(Asked { spoken: again.question(asked)?, draft, nonce, pending }))
             }
-            StageRecord::Closed(closing) => Stage::Closed(closing),
+            StageRecord::Cooling { signed, until } => Stage::Cooling(Box::new(again.release(signed)?), until),
+            StageRecord::Released { signed, collections } => {
+                Stage::Released(Box::new(again.release(signed)?.with_collections(collections)))
+            }
+            StageRecord::Closed { why, at, told } => {
+                Stage::Closed(Box::new(Closing { why, at, told: again.told(told)? }))
+            }
         };
-        Ok(State { request, stage })
+        Ok(State { request, talk: self.talk, stage })
+    }
+}
+
+/// What stored statements are verified against.
+struct Again<'a> {
+    vault: &'a Origin,
+    owners: &'a Owners,
+    request: &'a Request,
+}
+
+impl Again<'_> {
+    fn release(&self, signed: Signed) -> Result<Release, BadRecord> {
+        let release = Release::verify(signed, self.vault, self.owners)?;
+        if release.is_of(self.request) { Ok(release) } else { Err(BadRecord::OtherRequest) }
+    }
+
+    fn spoken(&self, signed: Signed) -> Result<Spoken, BadRecord> {
+        let spoken = Spoken::verify(signed, self.vault, self.owners)?;
+        if spoken.is_to(self.request) { Ok(spoken) } else { Err(BadRecord::OtherRequest) }
+    }
+
+    fn question(&self, signed: Signed) -> Result<Spoken, BadRecord> {
+        let spoken = self.spoken(signed)?;
+        if matches!(spoken.words(), Words::Question(..)) { Ok(spoken) } else { Err(BadRecord::OtherWords) }
+    }
+
+    fn refusal(&self, signed: Signed) -> Result<Spoken, BadRecord> {
+        let spoken = self.spoken(signed)?;
+        if matches!(spoken.words(), Words::Refusal(_)) { Ok(spoken) } else { Err(BadRecord::OtherWords) }
+    }
+
+    fn told(&self, told: ToldRecord) -> Result<Told, BadRecord> {
+        Ok(match told {
+            ToldRecord::Over => Told::Over,
+            ToldRecord::Nothing { until, question } => {
+                Told::Nothing(until, question.map(|signed| self.question(signed)).transpose()?)
+            }
+            ToldRecord::Words { until, refusal } => Told::Words(until, self.refusal(refusal)?),
+        })
     }
 }

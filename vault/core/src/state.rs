@@ -1,11 +1,13 @@
 //! What a request is at each moment of its life.
 
 use crate::release::Release;
+use crate::signed::Signed;
+use crate::spoken::Spoken;
 use serde::{Deserialize, Serialize};
 use shared::ids::{Digest, Nonce, RequestId, TicketHash};
 use shared::limits;
-use shared::message::{Filing, Manifest, MediaType, View};
-use shared::statement::SubjectLine;
+use shared::message::{Filing, Manifest, MediaType, Recipient, Subject, View, VisitorAnswer};
+use shared::statement::{RecipientLine, SubjectLine};
 use shared::time::Time;
 
 /// The paired reception that a request came through, by the order of pairing.
@@ -34,30 +36,84 @@ impl Request {
     pub fn lapses_at(&self) -> Time {
         self.filed_at.plus(limits::ASKING_LIFE)
     }
+
+    /// The recipient as statements write it.
+    pub fn recipient(&self) -> RecipientLine {
+        match self.filing.recipient {
+            Recipient::Ticket => RecipientLine::Ticket(self.filing.ticket),
+        }
+    }
 }
 
 /// A request and the stage that it has reached.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone))]
 pub struct State {
     /// What was asked.
     pub request: Request,
+    /// What was asked back and answered, oldest first.
+    pub talk: Vec<Exchange>,
     /// How far it has come.
     pub stage: Stage,
 }
 
 /// The stages of a request's life, in their order.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone))]
 pub enum Stage {
     /// Acknowledged; an item's draft is being frozen.
     Received,
     /// The owner is to write the answer: a question, or an item that could not be prepared.
-    AwaitingAnswer(Option<Unprepared>),
-    /// Frozen bytes wait for the owner's signature.
-    AwaitingOwner(Draft),
+    AwaitingAnswer(Blank),
+    /// Frozen bytes wait for the owners' signatures.
+    AwaitingOwner(Draft, Option<Signed>),
+    /// The owner has asked back.
+    AwaitingVisitor(Box<Asked>),
+    /// Signed; not collectable before the instant, so that the owner may still think better of it.
+    Cooling(Box<Release>, Time),
     /// Signed; collectable.
     Released(Box<Release>),
     /// Nothing more will be released.
-    Closed(Closing),
+    Closed(Box<Closing>),
+}
+
+/// An answer that is still to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blank {
+    /// Why an item could not be prepared.
+    pub why: Option<Unprepared>,
+    /// For a statement about this request; dies with its stage.
+    pub nonce: Nonce,
+    /// A question or a refusal that fewer owners have signed than must.
+    pub pending: Option<Signed>,
+}
+
+/// A question back that waits for the visitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The owner's words.
+    pub spoken: Spoken,
+    /// What would be released, as it was before the question.
+    pub draft: Option<Draft>,
+    /// For the next statement about this request.
+    pub nonce: Nonce,
+    /// Another question or a refusal that fewer owners have signed than must.
+    pub pending: Option<Signed>,
+}
+
+/// A question back with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The question's name.
+    pub question: Nonce,
+    /// The owner's statement.
+    pub asked: Signed,
+    /// The visitor's words.
+    pub answer: VisitorAnswer,
+    /// When they came.
+    pub at: Time,
 }
 
 /// Why an item's draft could not be frozen.
@@ -110,15 +166,25 @@ impl From<&Line> for SubjectLine {
 }
 
 /// How and when a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
     /// The cause.
     pub why: Why,
     /// By the vault's clock.
     pub at: Time,
-    /// For a wordless refusal, until when it must look undecided: the request's own deadline.
-    pub hidden_until: Option<Time>,
+    /// What the visitor is told of a refusal or a revocation.
+    pub told: Told,
+}
+
+/// What a visitor may know of an end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// That it is over.
+    Over,
+    /// Nothing: it looks undecided until the request's own deadline, with the owner's open question if there was one.
+    Nothing(Time, Option<Spoken>),
+    /// The owner's words, until the request's own deadline.
+    Words(Time, Spoken),
 }
 
 /// Causes of an end.
@@ -131,6 +197,8 @@ pub enum Why {
     Lapsed,
     /// The visitor took it back.
     Withdrawn,
+    /// The owner took the release back.
+    Revoked,
     /// Released, and its time is over.
     Expired,
 }
@@ -140,8 +208,12 @@ pub enum Why {
 pub enum Shown {
     /// Undecided, or decided in a way that must look so, until this instant.
     Waiting(Time),
+    /// The owner asks back, until this instant.
+    Question(Time),
     /// Collectable until the manifest's end.
     Ready(Manifest),
+    /// Refused with words that can be read until this instant.
+    Refused(Time),
     /// Over.
     Closed,
 }
@@ -151,8 +223,70 @@ impl Shown {
     pub fn view(&self, now: Time) -> View {
         match self {
             Self::Waiting(until) if now < *until => View::Waiting,
+            Self::Question(until) if now < *until => View::Question,
             Self::Ready(manifest) if now < manifest.not_after => View::Ready(manifest.clone()),
-            Self::Waiting(_) | Self::Ready(_) | Self::Closed => View::Closed,
+            Self::Refused(until) if now < *until => View::Refused,
+            Self::Waiting(_) | Self::Question(_) | Self::Ready(_) | Self::Refused(_) | Self::Closed => View::Closed,
+        }
+    }
+}
+
+impl Stage {
+    /// Whether the owner may still decide.
+    pub fn is_undecided(&self) -> bool {
+        match self {
+            Self::Received | Self::AwaitingAnswer(_) | Self::AwaitingOwner(..) | Self::AwaitingVisitor(_) => true,
+            Self::Cooling(..) | Self::Released(_) | Self::Closed(_) => false,
+        }
+    }
+
+    /// The stage in a word or two, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Received => "being prepared",
+            Self::AwaitingAnswer(_) => "waiting for an answer",
+            Self::AwaitingOwner(_, None) => "waiting for approval",
+            Self::AwaitingOwner(_, Some(_)) => "waiting for more signatures",
+            Self::AwaitingVisitor(_) => "waiting for the visitor",
+            Self::Cooling(..) => "approved, cooling off",
+            Self::Released(_) => "released",
+            Self::Closed(closing) => match closing.why {
+                Why::Refused => "refused",
+                Why::Lapsed => "lapsed",
+                Why::Withdrawn => "withdrawn",
+                Why::Revoked => "revoked",
+                Why::Expired => "expired",
+            },
+        }
+    }
+
+    /// The statement that fewer owners have signed than must.
+    pub fn pending(&self) -> Option<&Signed> {
+        match self {
+            Self::AwaitingOwner(_, pending) => pending.as_ref(),
+            Self::AwaitingAnswer(blank) => blank.pending.as_ref(),
+            Self::AwaitingVisitor(asked) => asked.pending.as_ref(),
+            Self::Received | Self::Cooling(..) | Self::Released(_) | Self::Closed(_) => None,
+        }
+    }
+
+    /// Keeps a statement that more owners must sign. At stages where none is signed, there is nowhere to keep it.
+    pub(crate) fn keep(&mut self, signed: Signed) {
+        match self {
+            Self::AwaitingOwner(_, pending) => *pending = Some(signed),
+            Self::AwaitingAnswer(blank) => blank.pending = Some(signed),
+            Self::AwaitingVisitor(asked) => asked.pending = Some(signed),
+            Self::Received | Self::Cooling(..) | Self::Released(_) | Self::Closed(_) => (),
+        }
+    }
+
+    /// What a statement about this stage must bear.
+    pub fn nonce(&self) -> Option<Nonce> {
+        match self {
+            Self::AwaitingOwner(draft, _) => Some(draft.nonce),
+            Self::AwaitingAnswer(blank) => Some(blank.nonce),
+            Self::AwaitingVisitor(asked) => Some(asked.nonce),
+            Self::Received | Self::Cooling(..) | Self::Released(_) | Self::Closed(_) => None,
         }
     }
 }
@@ -161,12 +295,43 @@ impl State {
     /// What the visitor may be told.
     pub fn shown(&self) -> Shown {
         match &self.stage {
-            Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(_) => {
+            Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) => {
                 Shown::Waiting(self.request.lapses_at())
             }
+            Stage::AwaitingVisitor(_) => Shown::Question(self.request.lapses_at()),
+            // At least as long as if nobody had decided: nothing may have come of it by then.
+            // As if nobody had decided: what cools off longer comes out of what looks closed.
+            Stage::Cooling(..) => Shown::Waiting(self.request.lapses_at()),
             Stage::Released(release) => Shown::Ready(release.manifest().clone()),
-            Stage::Closed(closing) => closing.hidden_until.map_or(Shown::Closed, Shown::Waiting),
+            Stage::Closed(closing) => match &closing.told {
+                Told::Over => Shown::Closed,
+                Told::Nothing(until, None) => Shown::Waiting(*until),
+                Told::Nothing(until, Some(_)) => Shown::Question(*until),
+                Told::Words(until, _) => Shown::Refused(*until),
+            },
         }
+    }
+
+    /// The words that the visitor may read now, while [`Self::shown`] says so.
+    pub fn words(&self) -> Option<&Spoken> {
+        match &self.stage {
+            Stage::AwaitingVisitor(asked) => Some(&asked.spoken),
+            Stage::Closed(closing) => match &closing.told {
+                Told::Over => None,
+                Told::Nothing(_, question) => question.as_ref(),
+                Told::Words(_, refusal) => Some(refusal),
+            },
+            Stage::Received
+            | Stage::AwaitingAnswer(_)
+            | Stage::AwaitingOwner(..)
+            | Stage::Cooling(..)
+            | Stage::Released(_) => None,
+        }
+    }
+
+    /// The question that the visitor may answer at this instant.
+    pub(crate) fn open_question(&self, now: Time) -> Option<&Spoken> {
+        self.words().filter(|_| matches!(self.shown().view(now), View::Question))
     }
 
     /// Whose ticket opens it.
@@ -177,10 +342,49 @@ impl State {
     /// When the passing of time alone changes it; `None` once it is closed and told.
     pub fn ends_at(&self) -> Option<Time> {
         match &self.stage {
-            Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(_) => Some(self.request.lapses_at()),
+            Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) | Stage::AwaitingVisitor(_) => {
+                Some(self.request.lapses_at())
+            }
+            Stage::Cooling(_, until) => Some(*until),
             Stage::Released(release) => Some(release.not_after()),
             // What is hidden comes out at the deadline, exactly as a lapse does.
-            Stage::Closed(closing) => closing.hidden_until,
+            Stage::Closed(closing) => match closing.told {
+                Told::Nothing(until, _) => Some(until),
+                Told::Over | Told::Words(..) => None,
+            },
+        }
+    }
+
+    /// What would be released, while that is not decided.
+    pub fn draft(&self) -> Option<&Draft> {
+        match &self.stage {
+            Stage::AwaitingOwner(draft, _) => Some(draft),
+            Stage::AwaitingVisitor(asked) => asked.draft.as_ref(),
+            Stage::Received | Stage::AwaitingAnswer(_) | Stage::Cooling(..) | Stage::Released(_) | Stage::Closed(_) => {
+                None
+            }
+        }
+    }
+
+    /// When the owner said no.
+    pub fn refused_at(&self) -> Option<Time> {
+        match &self.stage {
+            Stage::Closed(closing) => (closing.why == Why::Refused).then_some(closing.at),
+            Stage::Received
+            | Stage::AwaitingAnswer(_)
+            | Stage::AwaitingOwner(..)
+            | Stage::AwaitingVisitor(_)
+            | Stage::Cooling(..)
+            | Stage::Released(_) => None,
+        }
+    }
+
+    /// How statements name what was asked.
+    pub fn named(&self) -> Line {
+        match (self.draft(), &self.request.filing.subject) {
+            (Some(draft), _) => draft.subject.clone(),
+            (None, Subject::Question(words)) => Line::Question(words.as_str().to_owned()),
+            (None, Subject::Item(id)) => Line::Item(id.to_string()),
         }
     }
 }

@@ -76,7 +76,7 @@ fn open(path: &Path, options: &Add) -> Result<(File, NewItem), CommandError> {
 }
 
 /// By the file's first bytes; text by its extension.
-fn detect(head: &[u8], path: &Path) -> Result<MediaType, shared::text::BadText> {
+pub(super) fn detect(head: &[u8], path: &Path) -> Result<MediaType, shared::text::BadText> {
     if let Some(kind) = infer::get(head) {
         return Text::new(kind.mime_type());
     }

@@ -12,7 +12,7 @@ Evidence of one release
 =======================
 
 statement            what the owner signed
-statement.sig        the owner's SSH signature over it
+statement.sig        the owner's SSH signature over it (statement.sig.2 and so on where several owners must sign)
 allowed_signers      the owner's public keys, as this vault names them
 receipt.json         all of this, and the proof that the vault's log holds the approval
 log-key              the public key of the log
@@ -44,7 +44,6 @@ impl Owner {
         fs::DirBuilder::new().mode(0o700).create(&folder).map_err(super::new_folder(&folder))?;
         for (name, content) in [
             ("statement", receipt.statement.as_str()),
-            ("statement.sig", &receipt.signature),
             ("allowed_signers", &receipt.signers),
             ("receipt.json", &json),
             ("log-key", &format!("{}\n", receipt.log_key)),
@@ -52,6 +51,11 @@ impl Owner {
         ] {
             let path = folder.join(name);
             fs::write(&path, content).map_err(failed("write", &path))?;
+        }
+        for (signature, number) in receipt.signatures.iter().zip(1..) {
+            let name = if number == 1 { "statement.sig".into() } else { format!("statement.sig.{number}") };
+            let path = folder.join(name);
+            fs::write(&path, signature).map_err(failed("write", &path))?;
         }
         say(&format!("wrote {}; its README has the commands that check it", folder.display()))
     }

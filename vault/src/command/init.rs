@@ -4,17 +4,18 @@ use crate::cli;
 use crate::config::{self, Config};
 use crate::paths::Paths;
 use crate::store::{self, Ground, OpenError, StoreKey, Tip, WriteError};
+use node::Surroundings as _;
 use node::config::Level;
 use node::files::{self, FileError};
 use node::keys::{self, KeyError, KeyRing};
 use shared::sshsig::{BadKey, PublicKey, Signers};
 use shared::text::Text;
-use shared::tlog::{Frontier, LeafKind, Origin};
+use shared::tlog::{Frontier, Origin, VerifierKey};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use vault_core::{Commit as _, LogEntry};
+use vault_core::{BadQuorum, Owners};
 
 /// Why `init` made nothing, or not everything.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +44,16 @@ pub(crate) enum InitError {
     NoPassphrase,
     #[error("ssh-keygen made no key; nothing else was made. Run `vault init` again")]
     SshKeygen,
+    #[error(transparent)]
+    Quorum(#[from] BadQuorum),
     #[error("the owner's name: {0}")]
     OwnerName(shared::text::BadText),
     #[error("no log origin can be made of the name: {0}")]
     Origin(#[from] shared::tlog::BadOrigin),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Sealing(#[from] crate::sealing::BadSealingKey),
     #[error(transparent)]
     Node(#[from] link::IdentityError),
     #[error(transparent)]
@@ -81,27 +86,37 @@ pub(crate) fn init(paths: &Paths, options: &cli::Init) -> Result<(), InitError> 
     for folder in [paths.0.config(), paths.0.state()] {
         files::make_folder(folder)?;
     }
-    let (key_path, key) = owner_key(paths, options)?;
+    // Before anything is made, so that a wrong number leaves nothing behind.
+    let wanted = options.owner_key.len().max(1);
+    if !(1..=wanted).contains(&options.quorum) {
+        return Err(BadQuorum { quorum: options.quorum, keys: wanted }.into());
+    }
+    let (key_path, keys) = owner_keys(paths, options)?;
     let config = configuration(options, key_path)?;
-    let signers = Signers::of(vec![key]);
+    let owners = Owners::new(Signers::of(keys), options.quorum)?;
     files::write_new(&paths.node_key(), link::Identity::generate()?.as_bytes())?;
     files::write_new(&paths.log_key(), keys::generate_signing()?.as_bytes())?;
     files::write_new(&paths.sealing_key(), keys::generate_raw()?.as_bytes())?;
     files::write_new(&paths.store_key(), keys::generate_raw()?.as_bytes())?;
-    files::write_new(&paths.signers(), signers.render().as_bytes())?;
+    files::write_new(&paths.signers(), owners.signers().render().as_bytes())?;
     files::write_new(&paths.config(), config::render(&config).as_bytes())?;
-    begin_store(paths, &config.origin, &signers)?;
-    report(paths, &config, &signers).map_err(InitError::Print)
+    report(paths, &config, begin_store(paths, &config.origin, owners)?.signers()).map_err(InitError::Print)
 }
 
-/// The owner's key: the one given, or a new one by ssh-keygen, which asks for the passphrase itself.
-fn owner_key(paths: &Paths, options: &cli::Init) -> Result<(PathBuf, PublicKey), InitError> {
-    if let Some(path) = &options.owner_key {
-        let key = read_public(path)?;
-        let private = path.with_extension("");
-        let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_owned());
-        return Ok((if private.is_file() { absolute(&private) } else { absolute(path) }, key));
-    }
+/// The owners' keys: those given, or a new one; with the path of the first.
+fn owner_keys(paths: &Paths, options: &cli::Init) -> Result<(PathBuf, Vec<PublicKey>), InitError> {
+    let Some(first) = options.owner_key.first() else {
+        let (path, key) = new_key(paths, options)?;
+        return Ok((path, vec![key]));
+    };
+    let keys = options.owner_key.iter().map(|path| read_public(path)).collect::<Result<Vec<_>, _>>()?;
+    let private = first.with_extension("");
+    let path = if private.is_file() { &private } else { first };
+    Ok((std::path::absolute(path).unwrap_or_else(|_| path.clone()), keys))
+}
+
+/// A new key by ssh-keygen, which asks for the passphrase itself.
+fn new_key(paths: &Paths, options: &cli::Init) -> Result<(PathBuf, PublicKey), InitError> {
     let path = paths.owner_key();
     if path.exists() {
         return Err(InitError::Exists(vec![path]));
@@ -161,6 +176,8 @@ fn configuration(options: &cli::Init, owner_key: PathBuf) -> Result<Config, Init
         name: options.name.clone(),
         origin: Origin::new(&format!("{host}/{}", shared::ids::hex(&unique)))?,
         owner_name,
+        quorum: options.quorum,
+        cooling: 0,
         owner_key,
         desk_uids: vec![rustix::process::getuid().as_raw()],
         log_level: Level::Info,
@@ -168,19 +185,20 @@ fn configuration(options: &cli::Init, owner_key: PathBuf) -> Result<Config, Init
 }
 
 /// Makes the store, whose first log entry names the owner's keys.
-fn begin_store(paths: &Paths, origin: &Origin, signers: &Signers) -> Result<(), InitError> {
+fn begin_store(paths: &Paths, origin: &Origin, owners: Owners) -> Result<Arc<Owners>, InitError> {
     let ring = KeyRing::new("vault", |_| None);
     let key = StoreKey::new(*ring.raw("store-key", paths.store_key())?);
     let log_key = ring.signing("log-key", paths.log_key())?;
     store::create(&paths.store(), &key)?;
     let connection = store::open(&paths.store(), &key)?;
     let tip = Tip::sign(Frontier::new(), origin, &log_key);
-    let ground = Ground { vault: origin.clone(), signers: Arc::new(signers.clone()) };
-    let now = crate::daemon::now();
-    let mut transaction = store::Transaction::begin(&connection, &ground, &tip, now).map_err(WriteError::from)?;
-    let parts = vec![signers.render().into_bytes()];
-    transaction.log(&LogEntry { kind: LeafKind::Keys, time: now, parts }, None)?;
-    (&transaction).commit().map_err(|e| InitError::Write(e.into()))
+    let owners = Arc::new(owners);
+    let ground = Ground { vault: origin.clone(), owners: owners.clone(), cooling: 0 };
+    let sealing = crate::sealing::SealingKey::new(ring.raw("sealing-key", paths.sealing_key())?)?;
+    let own = store::OwnKeys { log: VerifierKey::of(origin.clone(), &log_key), sealing: sealing.public() };
+    store::begin(&connection, &ground, &own, &tip, node::Machine.reading())?;
+    store::keep_tidy(&connection).map_err(WriteError::from)?;
+    Ok(owners)
 }
 
 fn report(paths: &Paths, config: &Config, signers: &Signers) -> std::io::Result<()> {
@@ -196,8 +214,8 @@ fn report(paths: &Paths, config: &Config, signers: &Signers) -> std::io::Result<
     writeln!(out)?;
     writeln!(out, "The store key lies beside the store: it protects a stolen backup, not a")?;
     writeln!(out, "stolen disk. Under systemd, pass it as the credential store-key instead and")?;
-    writeln!(out, "remove the file. Back up every file named above: without the store key or the")?;
-    writeln!(out, "owner's key, what is in the store is lost.")?;
+    writeln!(out, "remove the file. Back up both folders whole, while the vault is stopped: without the")?;
+    writeln!(out, "store key or the owner's key, what is in the store is lost.")?;
     writeln!(out)?;
     let vault = command_line(paths);
     writeln!(out, "Next, start the vault and leave it running:\n  {vault} serve")?;

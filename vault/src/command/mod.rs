@@ -1,6 +1,11 @@
 //! The owner's commands. Each prints for a person on a terminal, or JSON where asked.
 
 mod add;
+mod approve;
+mod clock;
+mod compose;
+mod declare;
+mod describe;
 mod evidence;
 mod init;
 mod pairing;
@@ -9,6 +14,7 @@ mod requests;
 mod serve;
 mod status;
 mod watch;
+mod words;
 
 use crate::cli::{Arguments, Command, OwnerCommand};
 use crate::config::Config;
@@ -20,6 +26,8 @@ use std::path::PathBuf;
 /// Why a command failed, and with which exit code.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
+    #[error(transparent)]
+    Memory(#[from] node::memory::NotPrivate),
     #[error(transparent)]
     Home(#[from] node::home::Nowhere),
     #[error(transparent)]
@@ -61,7 +69,8 @@ impl CommandError {
             Self::Refused(_) | Self::Prompt(_) => node::exit::REFUSED,
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
-            Self::Home(_)
+            Self::Memory(_)
+            | Self::Home(_)
             | Self::Config(_)
             | Self::File(_)
             | Self::Init(_)
@@ -76,6 +85,7 @@ impl CommandError {
 
 /// Runs one command.
 pub(crate) fn run(arguments: Arguments) -> Result<(), CommandError> {
+    node::memory::keep_private()?;
     let paths = Paths(Home::find(arguments.home.as_deref(), |name| std::env::var_os(name))?);
     let command = match arguments.command {
         Command::Init(options) => return Ok(init::init(&paths, &options)?),
@@ -102,6 +112,9 @@ impl Owner {
             OwnerCommand::Items { output } => self.items(output),
             OwnerCommand::Publish(options) => self.publish(&options),
             OwnerCommand::Requests(command) => self.requests(command),
+            OwnerCommand::Freeze(declaration) => self.freeze(&declaration),
+            OwnerCommand::Thaw(declaration) => self.thaw(&declaration),
+            OwnerCommand::Clock(options) => self.clock(options),
             OwnerCommand::Evidence(command) => self.evidence(command),
         }
     }

@@ -22,7 +22,14 @@ impl Owner {
             return self.submit(prepared);
         }
         let folder = options.folder.as_ref().ok_or_else(|| CommandError::Usage("name a folder to publish".into()))?;
+        self.may_release()?;
         let about = self.about()?;
+        if about.quorum > 1 && options.prepare.is_none() {
+            return Err(CommandError::Usage(format!(
+                "{} owners must sign a publication: write it out with --prepare OUT, have each sign OUT/statement, then --submit OUT",
+                about.quorum
+            )));
+        }
         let bundle = self.bundle(folder, &about)?;
         let bytes = bundle.to_bytes().map_err(|e| CommandError::Failed(e.to_string()))?;
         let statement = Statement::Publication(statement(&bundle, &bytes, &about)?).render();
@@ -67,7 +74,7 @@ impl Owner {
             return Err(CommandError::Refused("nothing was published".into()));
         }
         let signature = crate::sign::sign(&self.config.owner_key, NAMESPACE, statement.as_bytes())?;
-        self.send_publication(Signed { statement, signature }, bytes)
+        self.send_publication(Signed::one(statement, signature), bytes)
     }
 
     /// Publishes what was prepared and signed elsewhere.
@@ -79,7 +86,12 @@ impl Owner {
         let text = |name: &str| {
             String::from_utf8(read(name)?).map_err(|_| CommandError::Failed(format!("{name} is not text")))
         };
-        let signed = Signed { statement: text("statement")?, signature: text("statement.sig")? };
+        // Several owners sign the same text elsewhere: statement.sig, statement.sig.2, statement.sig.3 ...
+        let mut signatures = vec![text("statement.sig")?];
+        while folder.join(format!("statement.sig.{}", signatures.len() + 1)).exists() {
+            signatures.push(text(&format!("statement.sig.{}", signatures.len() + 1))?);
+        }
+        let signed = Signed { statement: text("statement")?, signatures };
         self.send_publication(signed, &read("bundle.json")?)
     }
 
@@ -100,6 +112,9 @@ fn prepare(out: &Path, bytes: &[u8], statement: &str) -> Result<(), CommandError
     let out = out.display();
     tell(&format!("Read {out}/bundle.json: it is what everybody will read. If you agree:"))?;
     tell(&format!("  ssh-keygen -Y sign -n {NAMESPACE} -f KEY {out}/statement"))?;
+    tell(
+        "If several owners must sign, rename each signature before the next: statement.sig.2, statement.sig.3, and so on.",
+    )?;
     tell(&format!("  vault publish --submit {out}"))
 }
 

@@ -2,23 +2,24 @@
 
 use super::CommandError;
 use crate::config::Config;
-use crate::daemon::{self, StartError, Vault, now};
+use crate::daemon::{self, StartError};
 use crate::desk;
+use crate::disk::Disk;
+use crate::driver::{self, Driver};
 use crate::lanes::{LinkThread, Links};
 use crate::paths::Paths;
 use crate::store;
 use node::files;
 use sd_notify::NotifyState;
-use shared::ids::TicketHash;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-use vault_core::Input;
 
-/// How often requests whose time is over are closed.
-const SWEEP: Duration = Duration::from_secs(1);
+/// The longest that closing the store may take.
+const CLOSING: Duration = Duration::from_secs(10);
+const WRITER_ENDED: &str = "the store can no longer be written, and what was in progress may be lost; the log says why. Check \
+                            the disk, then start the vault again";
 
 /// Runs until a signal to stop.
 pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
@@ -28,16 +29,28 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
     files::make_folder(paths.0.run()?)?;
     let started = daemon::start(paths, config)?;
     let links = Links::default();
-    let link = LinkThread::start(started.vault.clone(), started.identity, links.clone()).map_err(io)?;
+    let driver = Arc::new(Driver {
+        name: started.vault.config.name.clone(),
+        origin: started.vault.config.origin.clone(),
+        identity: started.identity,
+        sealing: started.sealing,
+        store: Disk(started.vault.clone()),
+        told: started.vault.told.clone(),
+        surroundings: Arc::new(node::Machine),
+        network: Arc::new(link::System),
+    });
+    let link = LinkThread::start(driver.clone(), links.clone()).map_err(io)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
-    runtime.block_on(async {
+    let mut ended = started.vault.writer.ended();
+    let mut failed = ended.clone();
+    let served = runtime.block_on(async {
         let vault = started.vault;
         let swept = vault.writer.act(|t| t.sweep_uploads().map(store::Done::quiet)).await;
         swept.map_err(StartError::from)?;
         let listener = bind(&socket)?;
         tokio::spawn(desk::serve(listener, vault.clone(), links));
-        tokio::spawn(prepare(vault.clone(), started.to_prepare));
-        tokio::spawn(sweep(vault.clone()));
+        tokio::spawn(driver::prepare(driver.store.clone(), started.to_prepare));
+        tokio::spawn(driver::sweep(driver.store.clone(), driver.told.clone()));
         if let Some(interval) = sd_notify::watchdog_enabled() {
             tokio::spawn(watchdog(interval / 2));
         }
@@ -48,13 +61,24 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
             vault.writer.tip().size()
         );
         notify(&[NotifyState::Ready]);
-        stop_signal().await.map_err(io)?;
+        let stopped = tokio::select! {
+            stopped = stop_signal() => stopped.map_err(io),
+            _ = failed.changed() => Err(CommandError::Integrity(WRITER_ENDED.into())),
+        };
         notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
-        Ok::<_, CommandError>(())
-    })?;
+        stopped
+    });
     link.stop();
-    Ok(())
+    // What it holds keeps the writer alive.
+    drop(driver);
+    drop(runtime);
+    // Nobody has a handle to the writer any more, so it closes the store and ends.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(io)?;
+    if runtime.block_on(async { tokio::time::timeout(CLOSING, ended.changed()).await }).is_err() {
+        tracing::warn!("the store was not closed in {} s; the next start reads its write-ahead log", CLOSING.as_secs());
+    }
+    served
 }
 
 /// The desk's socket, for its owner and group alone. One that a killed daemon left behind is replaced; the lock on the state
@@ -77,36 +101,6 @@ async fn stop_signal() -> std::io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-/// Freezes the items that received requests ask for. What fails here is tried again at the next start.
-async fn prepare(vault: Arc<Vault>, mut tickets: mpsc::UnboundedReceiver<TicketHash>) {
-    while let Some(ticket) = tickets.recv().await {
-        if let Err(error) = vault.writer.act(move |t| t.prepare(ticket)).await {
-            tracing::error!(request = %ticket.request(), "a draft cannot be prepared: {error}");
-        }
-    }
-}
-
-/// Closes what time has ended.
-async fn sweep(vault: Arc<Vault>) {
-    let mut beat = tokio::time::interval(SWEEP);
-    loop {
-        beat.tick().await;
-        let readers = vault.readers.clone();
-        let due =
-            crate::service::blocking(move || readers.read(|c| store::due(c, now())).map_err(store::WriteError::from));
-        match due.await {
-            Ok(tickets) => {
-                for ticket in tickets {
-                    if let Err(error) = vault.writer.act(move |t| t.decide(ticket, Input::Tick)).await {
-                        tracing::error!(request = %ticket.request(), "an ended request cannot be closed: {error}");
-                    }
-                }
-            }
-            Err(error) => tracing::error!("ended requests cannot be found: {error}"),
-        }
-    }
 }
 
 async fn watchdog(interval: Duration) {

@@ -23,6 +23,18 @@ impl Owner {
         for key in &about.signers {
             say(&format!("owner's key  {key}"))?;
         }
+        if about.signers.len() > 1 {
+            say(&format!("             {} of {} must sign a release", about.quorum, about.signers.len()))?;
+        }
+        if about.cooling > 0 {
+            say(&format!("cooling off  {} seconds between the last signature and the release", about.cooling))?;
+        }
+        if let Some(since) = about.frozen {
+            say(&format!("STOPPED      no release since {since}; `vault thaw` lets them go on"))?;
+        }
+        if about.clock.doubt.is_some() {
+            super::clock::describe(&about.clock).iter().try_for_each(|line| say(line))?;
+        }
         let published =
             if about.published == 0 { "nothing yet".into() } else { format!("version {}", about.published) };
         say(&format!("published    {published}"))?;

@@ -1,8 +1,9 @@
 //! `vault requests watch`: waits, and takes requests one after another.
 
-use super::requests::{Outcome, describe, open};
+use super::describe::describe;
+use super::requests::{Outcome, open, short};
 use super::{CommandError, Owner, say, tell};
-use crate::cli::Terms;
+use crate::cli::{Terms, Words};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Terminal, Waited, Waker};
 use rustix::termios::QueueSelector;
@@ -65,7 +66,7 @@ impl Owner {
     /// One request: an approval, or a question to be answered first.
     fn take(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
         let outcome = if case.draft.is_some() {
-            self.decide(terminal, case, terms)
+            self.take_draft(terminal, case, terms)
         } else {
             self.take_question(terminal, case, terms)
         };
@@ -77,6 +78,18 @@ impl Owner {
         }
     }
 
+    /// A draft is read; what else can be done with it is said when the owner puts it off.
+    fn take_draft(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
+        let outcome = self.decide(terminal, case, terms)?;
+        if outcome == Outcome::Later {
+            let id = short(case.id);
+            say(&format!(
+                "You can also, in another terminal: vault requests ask {id}, edit {id}, redact {id}, refuse {id} --write"
+            ))?;
+        }
+        Ok(outcome)
+    }
+
     fn take_question(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
         say("")?;
         describe(case).iter().try_for_each(|line| say(line))?;
@@ -84,13 +97,17 @@ impl Owner {
         loop {
             say("Type a letter, then Enter:")?;
             say("  a  write an answer in your editor, then read and sign it")?;
-            say("  r  refuse for good")?;
+            say("  k  ask the visitor something first")?;
+            say("  w  refuse for good, and write why")?;
+            say("  r  refuse for good, without a word")?;
             say("  l  decide later")?;
             match typed(terminal)?.as_str() {
                 "a" => {
                     let case = self.compose(case)?;
                     return self.decide(terminal, &case, terms);
                 }
+                "k" => return self.ask_visitor(terminal, case, &Words::default()),
+                "w" => return self.refuse_in_words(terminal, case, &Words::default()),
                 "r" if confirmed(terminal)? => return self.refuse(case.id).map(|()| Outcome::Refused),
                 // The end of input, too.
                 "" | "l" | "q" => return Ok(Outcome::Later),

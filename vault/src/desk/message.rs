@@ -3,11 +3,11 @@
 
 use crate::store::{Item, NewItem};
 use serde::{Deserialize, Serialize};
-use shared::ids::{Digest, ItemId, RequestId, TicketHash};
-use shared::message::Manifest;
+use shared::ids::{Digest, ItemId, Nonce, RequestId, TicketHash};
+use shared::message::{Manifest, MediaType};
 use shared::receipt::Receipt;
 use shared::time::Time;
-use vault_core::{Draft, Line, Signed};
+use vault_core::{Doubt, Draft, Line, Signed};
 
 /// What the owner's process asks. One connection is one call.
 #[derive(Serialize, Deserialize)]
@@ -34,24 +34,41 @@ pub(crate) enum DeskCall {
         /// Whose.
         id: RequestId,
     },
-    /// The owner's answer to a question; its bytes follow.
-    Answer {
-        /// To which request.
+    /// A new draft in place of whatever there is: the owner's answer to a question, or an item's bytes as the owner changed
+    /// them. Its bytes follow.
+    Compose {
+        /// For which request.
         id: RequestId,
+        /// Another media type than the draft's, or than plain text where there is no draft yet.
+        media_type: Option<MediaType>,
         /// Their number.
         bytes: u64,
     },
-    /// Releases a draft, if this is an owner's approval of it.
-    Approve {
-        /// Which request.
+    /// An owner's signature on an approval, a question back, a refusal or a revocation.
+    Sign {
+        /// About which request.
         id: RequestId,
         /// Statement and signature.
         signed: Signed,
     },
-    /// Refuses, without words.
+    /// Refuses, without words, this request and those like it.
     Refuse {
         /// Which request.
         id: RequestId,
+    },
+    /// Whether releases go on.
+    Brake,
+    /// An owner's signature on a freeze or a thaw.
+    Turn {
+        /// Statement and signature.
+        signed: Signed,
+    },
+    /// What the vault thinks of its clock.
+    Clock,
+    /// The owner says that the machine's clock is right.
+    ConfirmClock {
+        /// What it showed when the owner was asked.
+        wall: Time,
     },
     /// Publishes a bundle, if an owner signed it; its bytes follow.
     Publish {
@@ -103,8 +120,17 @@ pub(crate) enum DeskReply {
         /// Of its bytes, as they arrived.
         sha256: Digest,
     },
-    /// To `approve`, `refuse` and `answer`: the stage that the request has reached.
+    /// To `sign` and `compose`: the stage that the request has reached.
     Stage(String),
+    /// To `refuse`.
+    Refused {
+        /// How many requests, this one and those like it.
+        requests: u32,
+    },
+    /// To `brake` and `turn`.
+    Brake(Box<BrakeFacts>),
+    /// To `clock` and `confirm_clock`.
+    Clock(ClockFacts),
     /// To `publish`.
     Published {
         /// The version.
@@ -151,6 +177,12 @@ pub(crate) struct About {
     pub(crate) log_key: String,
     pub(crate) log_size: u64,
     pub(crate) signers: Vec<String>,
+    /// How many of them must sign a release.
+    pub(crate) quorum: usize,
+    /// Seconds between the last signature and the release.
+    pub(crate) cooling: u64,
+    pub(crate) frozen: Option<Time>,
+    pub(crate) clock: ClockFacts,
     pub(crate) published: u64,
     pub(crate) items: u64,
     pub(crate) waiting: u64,
@@ -169,6 +201,20 @@ pub(crate) struct Case {
     pub(crate) undecided: bool,
     /// What is asked: an item by title if it can be named, or the question.
     pub(crate) subject: Line,
+    /// How statements about this request name it now.
+    pub(crate) named: Line,
+    /// What the next statement about this request must bear, while the owner may still decide.
+    pub(crate) nonce: Option<Nonce>,
+    /// How many other requests that wait are like this one.
+    pub(crate) repeats: u32,
+    /// What was asked back and answered, oldest first.
+    pub(crate) talk: Vec<Talk>,
+    /// The question that the visitor has not answered yet.
+    pub(crate) question: Option<String>,
+    /// What the visitor is told of a refusal.
+    pub(crate) refusal: Option<String>,
+    /// A statement that more owners must sign.
+    pub(crate) pending: Option<Pending>,
     pub(crate) purpose: String,
     pub(crate) contact: Option<String>,
     pub(crate) ticket: TicketHash,
@@ -185,6 +231,55 @@ pub(crate) struct ReleaseFacts {
     pub(crate) manifest: Manifest,
     pub(crate) collections: u32,
     pub(crate) collected: u32,
+    /// SHA-256 of the approval's text.
+    pub(crate) statement: Digest,
+    /// Not collectable before this.
+    pub(crate) cooling_until: Option<Time>,
+}
+
+/// A question back with the visitor's answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Talk {
+    pub(crate) question: String,
+    pub(crate) answer: String,
+    pub(crate) at: Time,
+}
+
+/// A statement that fewer owners have signed than must.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pending {
+    /// The text, byte for byte.
+    pub(crate) statement: String,
+    /// The fingerprints of those who have.
+    pub(crate) signed_by: Vec<String>,
+    /// How many must.
+    pub(crate) quorum: usize,
+}
+
+/// Whether releases go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BrakeFacts {
+    /// Since when all are stopped.
+    pub(crate) frozen: Option<Time>,
+    /// What the next statement must bear.
+    pub(crate) nonce: Nonce,
+    /// A thaw that more owners must sign.
+    pub(crate) pending: Option<Pending>,
+}
+
+/// What the vault thinks of its clock.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClockFacts {
+    /// What the machine's clock shows.
+    pub(crate) wall: Time,
+    /// What the vault believes.
+    pub(crate) time: Time,
+    /// Why it does not believe the clock.
+    pub(crate) doubt: Option<Doubt>,
 }
 
 /// A paired reception and its link.

@@ -1,20 +1,23 @@
 //! The daemon's side of the desk.
 
-use super::message::{About, Case, DeskCall, DeskReply, Evidence, FailureKind, Reception, ReleaseFacts};
-use crate::daemon::{Vault, now};
+use super::cases::{Context, pending};
+use super::message::{About, BrakeFacts, Case, ClockFacts, DeskCall, DeskReply, Evidence, FailureKind, Reception};
+use crate::daemon::Vault;
+use crate::disk::blocking;
 use crate::evidence;
 use crate::lanes::Links;
-use crate::service::blocking;
-use crate::store::{self, Item, NewItem, Upload, UploadError, Uploaded, WriteError};
+use crate::store::{self, NewItem, Upload, UploadError, Uploaded, WriteError};
 use shared::frame::{self, FrameError};
 use shared::ids::RequestId;
 use shared::limits;
-use shared::message::Subject;
+use shared::message::MediaType;
 use shared::pairing::ReceptionLine;
+use shared::receipt::Kind;
+use shared::time::Time;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use vault_core::{Draft, Input, Line, Rejected, Signed, Stage, State};
+use vault_core::{Brake, Draft, Input, Rejected, Signed, Stage, State};
 
 /// Serves the desk until the process ends. Only users that the configuration names are heard.
 pub(crate) async fn serve(listener: UnixListener, vault: Arc<Vault>, links: Links) {
@@ -72,7 +75,8 @@ impl Failure {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Write(error) | Self::Upload(UploadError::Write(error)) => match error {
-                WriteError::Rejected(Rejected::NotApproved(_)) | WriteError::Published(_) => FailureKind::Refused,
+                WriteError::Rejected(Rejected::NotAccepted(_) | Rejected::Frozen | Rejected::Clock(_))
+                | WriteError::Published(_) => FailureKind::Refused,
                 WriteError::Record(_) | WriteError::Altered | WriteError::Sqlite(_) => FailureKind::Integrity,
                 WriteError::Rejected(_)
                 | WriteError::NoRequest
@@ -134,9 +138,13 @@ impl Desk {
             DeskCall::Requests { all } => self.requests(all).await,
             DeskCall::Request { id } => self.case(id).await.map(|case| Some(DeskReply::Case(Box::new(case)))),
             DeskCall::Draft { id } => self.draft(id).await,
-            DeskCall::Answer { id, bytes } => self.compose(id, bytes).await.map(Some),
-            DeskCall::Approve { id, signed } => self.decide(id, Input::Approved(signed)).await.map(Some),
-            DeskCall::Refuse { id } => self.decide(id, Input::Refused).await.map(Some),
+            DeskCall::Compose { id, media_type, bytes } => self.compose(id, media_type, bytes).await.map(Some),
+            DeskCall::Sign { id, signed } => self.sign(id, signed).await.map(Some),
+            DeskCall::Refuse { id } => self.refuse(id).await.map(Some),
+            DeskCall::Brake => Ok(Some(self.brake(&self.vault.writer.brake()))),
+            DeskCall::Turn { signed } => self.turn(signed).await.map(Some),
+            DeskCall::Clock => Ok(Some(DeskReply::Clock(self.clock()))),
+            DeskCall::ConfirmClock { wall } => self.confirm_clock(wall).await.map(Some),
             DeskCall::Publish { signed, bytes } => self.publish(signed, bytes).await.map(Some),
             DeskCall::Pair { line } => self.pair(&line).await.map(Some),
             DeskCall::Unpair { name } => self.unpair(name).await.map(Some),
@@ -161,7 +169,7 @@ impl Desk {
         let vault = self.vault.clone();
         let (items, waiting, published) = blocking(move || {
             vault.readers.read(|c| {
-                let waiting = store::requests(c, false, &vault.config.origin, &vault.signers)?.len();
+                let waiting = store::repeats(c, vault.clock.now().time)?.iter().map(Vec::len).sum::<usize>();
                 Ok::<_, WriteError>((store::items(c)?.len(), waiting, store::newest_version(c)?))
             })
         })
@@ -173,7 +181,11 @@ impl Desk {
             origin: vault.config.origin.clone(),
             log_key: vault.log_key.to_string(),
             log_size: vault.writer.tip().size(),
-            signers: vault.signers.keys().iter().map(shared::sshsig::PublicKey::fingerprint).collect(),
+            signers: vault.owners.signers().keys().iter().map(shared::sshsig::PublicKey::fingerprint).collect(),
+            quorum: vault.owners.quorum(),
+            cooling: vault.config.cooling,
+            frozen: vault.writer.brake().frozen(),
+            clock: self.clock(),
             published,
             items: items as u64,
             waiting: waiting as u64,
@@ -215,12 +227,14 @@ impl Desk {
         Ok(upload.finish())
     }
 
+    /// Of the requests that wait and are alike, the oldest stands for all.
     async fn requests(&mut self, all: bool) -> Result<Option<DeskReply>, Failure> {
         let vault = self.vault.clone();
         let cases = blocking(move || {
-            let states = vault.readers.read(|c| store::requests(c, all, &vault.config.origin, &vault.signers))?;
+            let states = vault.readers.read(|c| store::requests(c, all, &vault.config.origin, &vault.owners))?;
             let context = Context::read(&vault)?;
-            Ok(states.into_iter().map(|state| context.case(&state)).collect::<Vec<_>>())
+            let shown = states.iter().filter(|state| all || context.stands_for_others(state));
+            Ok(shown.map(|state| context.case(state)).collect::<Vec<_>>())
         });
         for case in cases.await? {
             self.item_of_list(&DeskReply::Case(Box::new(case))).await?;
@@ -230,7 +244,7 @@ impl Desk {
 
     async fn state(&self, id: RequestId) -> Result<State, Failure> {
         let vault = self.vault.clone();
-        let found = blocking(move || vault.readers.read(|c| store::find(c, id, &vault.config.origin, &vault.signers)));
+        let found = blocking(move || vault.readers.read(|c| store::find(c, id, &vault.config.origin, &vault.owners)));
         found.await?.ok_or(Failure::Write(WriteError::NoRequest))
     }
 
@@ -243,7 +257,7 @@ impl Desk {
     async fn draft(&mut self, id: RequestId) -> Result<Option<DeskReply>, Failure> {
         let stage = self.state(id).await?.stage;
         let name = stage.name();
-        let Stage::AwaitingOwner(draft) = stage else {
+        let Stage::AwaitingOwner(draft, _) = stage else {
             return Err(WriteError::Rejected(Rejected::Stage(name)).into());
         };
         self.item_of_list(&DeskReply::Payload { bytes: draft.bytes }).await?;
@@ -267,25 +281,60 @@ impl Desk {
         }
     }
 
-    async fn compose(&mut self, id: RequestId, bytes: u64) -> Result<DeskReply, Failure> {
-        if bytes == 0 || bytes > limits::ANSWER as u64 {
-            return Err(Failure::Invalid(format!("an answer has 1 to {} bytes", limits::ANSWER)));
+    async fn compose(
+        &mut self,
+        id: RequestId,
+        media_type: Option<MediaType>,
+        bytes: u64,
+    ) -> Result<DeskReply, Failure> {
+        if bytes == 0 {
+            return Err(Failure::Invalid("there is nothing in it; an answer has at least one byte".into()));
         }
-        let state = self.state(id).await?;
-        let (ticket, question) = (state.ticket(), Line::Question(asked(&state)));
+        let ticket = self.state(id).await?.ticket();
         let uploaded = self.upload(bytes).await?;
-        let composed = self.vault.writer.act(move |t| {
-            t.keep(uploaded)?;
-            let draft = t.answer_draft(question, (uploaded.sha256, uploaded.bytes))?;
-            t.decide(ticket, Input::Composed(draft))
-        });
-        Ok(DeskReply::Stage(composed.await?.0.into()))
+        let composed = self.vault.writer.act(move |t| t.compose(ticket, uploaded, media_type)).await?;
+        Ok(DeskReply::Stage(composed.0.into()))
     }
 
-    async fn decide(&self, id: RequestId, input: Input) -> Result<DeskReply, Failure> {
+    async fn sign(&self, id: RequestId, signed: Signed) -> Result<DeskReply, Failure> {
         let ticket = self.state(id).await?.ticket();
-        let (stage, _) = self.vault.writer.act(move |t| t.decide(ticket, input)).await?;
-        Ok(DeskReply::Stage(stage.into()))
+        let acted = self.vault.writer.act(move |t| {
+            let input = Input::Signed { signed, fresh: store::nonce()? };
+            t.decide(ticket, input)
+        });
+        Ok(DeskReply::Stage(acted.await?.0.into()))
+    }
+
+    async fn refuse(&self, id: RequestId) -> Result<DeskReply, Failure> {
+        let ticket = self.state(id).await?.ticket();
+        let (refused, _) = self.vault.writer.act(move |t| t.refuse(ticket)).await?;
+        Ok(DeskReply::Refused { requests: refused })
+    }
+
+    fn brake(&self, brake: &Brake) -> DeskReply {
+        let pending = brake.pending().map(|signed| pending(signed, &self.vault.owners));
+        DeskReply::Brake(Box::new(BrakeFacts { frozen: brake.frozen(), nonce: brake.nonce(), pending }))
+    }
+
+    async fn turn(&self, signed: Signed) -> Result<DeskReply, Failure> {
+        let (brake, _) = self.vault.writer.act(move |t| t.turn(signed)).await?;
+        Ok(self.brake(&brake))
+    }
+
+    fn clock(&self) -> ClockFacts {
+        let now = self.vault.clock.now();
+        ClockFacts { wall: self.vault.clock.wall(), time: now.time, doubt: now.doubt }
+    }
+
+    /// The owner was asked about a time; if the clock has jumped since, the answer was about another one.
+    async fn confirm_clock(&self, wall: Time) -> Result<DeskReply, Failure> {
+        let clock = self.vault.told.right_clock();
+        if clock.high().unix().abs_diff(wall.unix()) > limits::DECISION_SKEW {
+            return Err(Failure::Invalid("the clock has changed while you were asked; look at it again".into()));
+        }
+        self.vault.writer.act(move |t| t.confirm_clock(&clock)).await?;
+        self.vault.told.go_by(clock);
+        Ok(DeskReply::Clock(self.clock()))
     }
 
     async fn publish(&mut self, signed: Signed, bytes: u64) -> Result<DeskReply, Failure> {
@@ -296,20 +345,20 @@ impl Desk {
         self.stream.read_exact(&mut bundle).await?;
         let (published, _) = self.vault.writer.act(move |t| t.publish(signed, bundle)).await?;
         let version = published.version();
-        self.vault.announce(published);
+        self.vault.told.announce(published);
         Ok(DeskReply::Published { version })
     }
 
     async fn pair(&self, line: &str) -> Result<DeskReply, Failure> {
         let line: ReceptionLine = line.parse().map_err(|e| Failure::Invalid(format!("{e}")))?;
         self.vault.writer.act(move |t| t.pair(&line)).await?;
-        self.vault.news.lanes.send_modify(|n| *n += 1);
+        self.vault.told.news.lanes.send_modify(|n| *n += 1);
         Ok(DeskReply::Line(self.vault.line.to_string()))
     }
 
     async fn unpair(&self, name: String) -> Result<DeskReply, Failure> {
         self.vault.writer.act(move |t| t.unpair(&name)).await?;
-        self.vault.news.lanes.send_modify(|n| *n += 1);
+        self.vault.told.news.lanes.send_modify(|n| *n += 1);
         Ok(DeskReply::Done)
     }
 
@@ -331,12 +380,12 @@ impl Desk {
     }
 
     async fn evidence(&self, id: RequestId) -> Result<DeskReply, Failure> {
-        let Stage::Released(release) = self.state(id).await?.stage else {
+        let (Stage::Released(release) | Stage::Cooling(release, _)) = self.state(id).await?.stage else {
             return Err(Failure::Invalid("there is evidence of a release only; this request is not released".into()));
         };
         let vault = self.vault.clone();
         let evidence = blocking(move || {
-            let receipt = evidence::receipt(&vault.notary, &release)?;
+            let receipt = evidence::receipt(&vault.notary, id, Kind::Approved, release.signed())?;
             Ok(Evidence { manifest: release.manifest().clone(), receipt })
         });
         Ok(DeskReply::Evidence(Box::new(evidence.await?)))
@@ -344,7 +393,7 @@ impl Desk {
 
     /// Tells of changes until the owner's process goes away.
     async fn watch(&mut self) -> Result<Option<DeskReply>, Failure> {
-        let mut news = self.vault.news.owner.subscribe();
+        let mut news = self.vault.told.news.owner.subscribe();
         loop {
             self.item_of_list(&DeskReply::Changed).await?;
             let mut byte = [0; 1];
@@ -353,73 +402,5 @@ impl Desk {
                 _ = self.stream.read(&mut byte) => return Ok(None),
             }
         }
-    }
-}
-
-/// What naming a request's subject and lane takes.
-struct Context {
-    items: Vec<Item>,
-    lanes: Vec<store::Lane>,
-}
-
-impl Context {
-    fn read(vault: &Vault) -> Result<Self, WriteError> {
-        vault.readers.read(|c| Ok(Self { items: store::items(c)?, lanes: store::lanes(c)? }))
-    }
-
-    fn case(&self, state: &State) -> Case {
-        let request = &state.request;
-        let lane = self.lanes.iter().find(|lane| lane.id == request.lane);
-        let (note, draft, release) = parts(&state.stage);
-        Case {
-            id: request.id(),
-            reception: lane.map_or_else(|| "a reception no longer paired".into(), |l| l.line.name.as_str().into()),
-            filed_at: request.filed_at,
-            lapses_at: request.lapses_at(),
-            stage: state.stage.name().into(),
-            undecided: state.stage.is_undecided() && now() < request.lapses_at(),
-            subject: self.subject(state),
-            purpose: request.filing.purpose.as_str().into(),
-            contact: request.filing.contact.as_ref().map(|c| c.as_str().into()),
-            ticket: state.ticket(),
-            note,
-            draft,
-            release,
-        }
-    }
-
-    fn subject(&self, state: &State) -> Line {
-        match &state.request.filing.subject {
-            Subject::Question(text) => Line::Question(text.as_str().into()),
-            Subject::Item(id) => match self.items.iter().find(|item| item.id == *id) {
-                Some(item) => Line::Item(item.title.as_str().into()),
-                None => Line::Item(format!("an unknown item, {id}")),
-            },
-        }
-    }
-}
-
-/// What a stage adds to what the owner sees.
-fn parts(stage: &Stage) -> (Option<String>, Option<Draft>, Option<ReleaseFacts>) {
-    match stage {
-        Stage::AwaitingAnswer(why) => (why.map(|why| why.to_string()), None, None),
-        Stage::AwaitingOwner(draft) => (None, Some(draft.clone()), None),
-        Stage::Released(release) => {
-            let facts = ReleaseFacts {
-                manifest: release.manifest().clone(),
-                collections: release.approval().collections,
-                collected: u32::try_from(release.collections().len()).unwrap_or(u32::MAX),
-            };
-            (None, None, Some(facts))
-        }
-        Stage::Received | Stage::Closed(_) => (None, None, None),
-    }
-}
-
-/// What an answer answers: the question, or the item that could not be prepared.
-fn asked(state: &State) -> String {
-    match &state.request.filing.subject {
-        Subject::Question(text) => text.as_str().into(),
-        Subject::Item(id) => format!("item {id}"),
     }
 }

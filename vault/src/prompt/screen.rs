@@ -156,6 +156,8 @@ pub(super) fn may_refuse(statement: &Statement) -> bool {
 fn invitation(body: &Body, statement: &Statement) -> &'static str {
     match (statement, body) {
         (_, Body::Nothing) => "To sign exactly this type the word:",
+        (Statement::Question(_), _) => "To ask exactly this type the word:",
+        (Statement::Refusal(_), _) => "To refuse in exactly these words type the word:",
         (Statement::Publication(_), _) => "To publish exactly these bytes type the word:",
         _ => "To release exactly these bytes type the word:",
     }

@@ -61,7 +61,6 @@ pub(crate) enum Body {
         bytes: Vec<u8>,
     },
     /// The statement releases nothing.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the kinds of statement that no command asks for yet"))]
     Nothing,
 }
 

@@ -1,38 +1,14 @@
-//! Items: what the owner keeps, by title.
+//! Items in the store: what the owner keeps, by title.
 
+use super::item::{Item, NewItem};
 use super::log::row;
 use super::transaction::Transaction;
 use super::writer::{Done, WriteError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::{Deserialize, Serialize};
 use shared::ids::{Digest, ItemId};
-use shared::message::{MediaType, Title};
 use shared::text::Text;
 use shared::time::Time;
 use vault_core::Unprepared;
-
-/// An item as the owner sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Item {
-    pub(crate) id: ItemId,
-    pub(crate) title: Title,
-    pub(crate) listed: bool,
-    pub(crate) media_type: MediaType,
-    pub(crate) bytes: u64,
-    pub(crate) sha256: Digest,
-    pub(crate) added_at: Time,
-}
-
-/// What the owner says of a file to be added.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewItem {
-    pub(crate) title: Title,
-    pub(crate) listed: bool,
-    pub(crate) media_type: MediaType,
-    pub(crate) bytes: u64,
-}
 
 impl Transaction<'_> {
     /// Makes an uploaded payload visible, under this title.
@@ -49,7 +25,7 @@ impl Transaction<'_> {
                 new.listed,
                 new.media_type.as_str(),
                 payload,
-                row(self.now.unix())
+                row(self.now.time.unix())
             ])?;
         Ok(Done::quiet(ItemId(id)))
     }

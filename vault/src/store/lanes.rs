@@ -11,10 +11,13 @@ use vault_core::{LaneId, LogEntry};
 
 /// A paired reception.
 #[derive(Debug, Clone)]
-pub(crate) struct Lane {
-    pub(crate) id: LaneId,
-    pub(crate) line: ReceptionLine,
-    pub(crate) paired_at: Time,
+pub struct Lane {
+    /// Its number in the store.
+    pub id: LaneId,
+    /// What it said of itself.
+    pub line: ReceptionLine,
+    /// Since when.
+    pub paired_at: Time,
 }
 
 impl Transaction<'_> {
@@ -38,10 +41,10 @@ impl Transaction<'_> {
         self.connection.execute(
             "INSERT INTO lane (pin, line, paired_at, active) VALUES (?1, ?2, ?3, 1) \
              ON CONFLICT (pin) DO UPDATE SET line = ?2, paired_at = ?3, active = 1",
-            params![line.pin.0, text, row(self.now.unix())],
+            params![line.pin.0, text, row(self.now.time.unix())],
         )?;
         let id = self.connection.query_row("SELECT id FROM lane WHERE pin = ?1", [line.pin.0], |r| r.get(0))?;
-        self.log(&LogEntry { kind: LeafKind::Paired, time: self.now, parts: vec![text.into_bytes()] }, None)?;
+        self.log(&LogEntry { kind: LeafKind::Paired, time: self.now.time, parts: vec![text.into_bytes()] }, None)?;
         Ok(Done::quiet(LaneId(id)))
     }
 
@@ -53,7 +56,7 @@ impl Transaction<'_> {
         })?;
         self.connection.execute("UPDATE lane SET active = 0 WHERE id = ?1", [lane.id.0])?;
         let parts = vec![lane.line.to_string().into_bytes()];
-        self.log(&LogEntry { kind: LeafKind::Unpaired, time: self.now, parts }, None)?;
+        self.log(&LogEntry { kind: LeafKind::Unpaired, time: self.now.time, parts }, None)?;
         Ok(Done::quiet(lane.id))
     }
 }

@@ -4,7 +4,6 @@ use super::WriteError;
 use super::transaction::Transaction;
 use rusqlite::{Connection, params};
 use shared::ids::{Digest, RequestId};
-use shared::sshsig::Signers;
 use shared::tlog::{self, Checkpoint, Frontier, Leaf, LeafKind, Node, Origin};
 use vault_core::LogEntry;
 
@@ -63,13 +62,33 @@ impl Transaction<'_> {
     }
 }
 
-/// The log's right edge, read back.
+/// The log's right edge, after every leaf was read, hashed again and compared with every node of the tree: what a start
+/// accepts of a log has no byte that nothing vouches for.
 pub(crate) fn frontier(connection: &Connection) -> Result<Frontier, String> {
-    let size = connection
-        .query_row("SELECT coalesce(max(idx) + 1, 0) FROM leaf", [], |r| r.get::<_, i64>(0))
-        .map_err(|e| e.to_string())?
-        .unsigned_abs();
-    frontier_at(connection, size)
+    let mut edge = Frontier::new();
+    let mut leaves = connection.prepare("SELECT idx, leaf FROM leaf ORDER BY idx").map_err(|e| e.to_string())?;
+    let mut leaves = leaves.query([]).map_err(|e| e.to_string())?;
+    while let Some(found) = leaves.next().map_err(|e| e.to_string())? {
+        let index = edge.size();
+        let (place, bytes) = (found.get::<_, i64>(0), found.get::<_, Vec<u8>>(1));
+        let (place, bytes) = (place.map_err(|e| e.to_string())?, bytes.map_err(|e| e.to_string())?);
+        if place != row(index) {
+            return Err(format!("entry {index} is missing"));
+        }
+        let leaf = Leaf::parse(&bytes).map_err(|e| format!("entry {index}: {e}"))?;
+        for Node { level, index, hash } in edge.append(leaf.hash()) {
+            if node(connection, level, index).map_err(|e| format!("a tree node is missing: {e}"))? != hash {
+                return Err(format!("node {index} of level {level} is not the hash of what is below it"));
+            }
+        }
+    }
+    // A tree of n leaves has 2n complete nodes, less one for each of its peaks.
+    let wanted = 2 * edge.size() - edge.peaks().len() as u64;
+    let stored = connection.query_row("SELECT count(*) FROM node", [], |r| r.get(0)).map(i64::unsigned_abs);
+    match stored.map_err(|e| e.to_string())? {
+        stored if stored == wanted => Ok(edge),
+        stored => Err(format!("the tree has {stored} nodes, and its entries make {wanted}")),
+    }
 }
 
 /// The right edge that the log had at `size` leaves.
@@ -89,12 +108,13 @@ fn node(connection: &Connection, level: u8, index: u64) -> Result<Digest, rusqli
         .query_row(params![level, row(index)], |r| r.get(0).map(Digest))
 }
 
-/// The entry of `kind` for `request`, with its proof in the tree that ends with it: whoever holds the proof learns nothing of
+/// The entry of `kind` for `request` that commits to `parts`, with its proof in the tree that ends with it: whoever holds the proof learns nothing of
 /// what was logged later, and gets the same one each time.
 pub(crate) fn proven(
     connection: &Connection,
     request: RequestId,
     kind: LeafKind,
+    parts: &[&[u8]],
     sign: impl FnOnce(Frontier) -> Tip,
 ) -> Result<Option<Proven>, WriteError> {
     let mut rows =
@@ -103,7 +123,7 @@ pub(crate) fn proven(
     for found in rows {
         let (index, bytes, salt) = found?;
         let Ok(leaf) = Leaf::parse(&bytes) else { continue };
-        if leaf.kind == kind {
+        if leaf.kind == kind && leaf.commitment == tlog::commitment(&salt, parts) {
             let index = index.unsigned_abs();
             let tip = sign(frontier_at(connection, index + 1).map_err(WriteError::Invalid)?);
             let path = tlog::inclusion(index, tip.size(), |level, index| node(connection, level, index))?;
@@ -113,14 +133,15 @@ pub(crate) fn proven(
     Ok(None)
 }
 
-/// Whether `signers` are those that the log's newest entry about keys names.
-pub(crate) fn signers_logged(connection: &Connection, signers: &Signers) -> Result<bool, rusqlite::Error> {
+/// Whether the log's newest entry about keys commits to exactly these parts.
+pub(crate) fn keys_logged(connection: &Connection, parts: &[Vec<u8>]) -> Result<bool, rusqlite::Error> {
     let mut rows = connection.prepare("SELECT leaf, salt FROM leaf WHERE request IS NULL ORDER BY idx DESC")?;
     let rows = rows.query_map([], |r| Ok((r.get::<_, Vec<u8>>(0)?, r.get::<_, [u8; 32]>(1)?)))?;
     for found in rows {
         let (bytes, salt) = found?;
         if let Ok(Leaf { kind: LeafKind::Keys, commitment, .. }) = Leaf::parse(&bytes) {
-            return Ok(commitment == tlog::commitment(&salt, &[signers.render().as_bytes()]));
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            return Ok(commitment == tlog::commitment(&salt, &parts));
         }
     }
     Ok(false)

@@ -1,7 +1,8 @@
 //! The encrypted store: SQLCipher in WAL mode, one writer with group commit, readers beside it.
 //!
-//! Everything durable in the vault is written through [`Transaction`], which only the writer's thread holds.
+//! Everything durable in the vault is written through [`transaction::Transaction`], which only the writer's thread holds.
 
+mod item;
 mod items;
 mod lanes;
 mod log;
@@ -9,20 +10,29 @@ mod open;
 mod payloads;
 mod publications;
 mod requests;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod writer;
 
-pub(crate) use items::{Item, NewItem, list as items};
-pub(crate) use lanes::{Lane, list as lanes};
-pub(crate) use log::{Tip, frontier, proven, signers_logged};
-pub(crate) use open::{OpenError, StoreKey, create, open, reader};
-pub(crate) use payloads::{Cursor, Upload, UploadError, Uploaded, Verified, preview, redeem};
-pub(crate) use publications::{newest as newest_publication, newest_version};
-pub(crate) use requests::{Filed, due, find, list as requests, unprepared};
-pub(crate) use transaction::{Ground, Transaction};
-pub(crate) use writer::{Done, Hooks, WriteError, Writer};
+pub(crate) use item::{Item, NewItem};
+pub(crate) use items::list as items;
+pub use lanes::Lane;
+pub(crate) use lanes::list as lanes;
+pub(crate) use log::{Tip, frontier, keys_logged, proven};
+pub(crate) use open::{OpenError, StoreKey, create, keep_tidy, open, reader};
+pub(crate) use payloads::{Cursor, Upload, UploadError, Uploaded, Verified, check_payloads, preview, redeem};
+pub(crate) use publications::{each as each_publication, newest_version};
+#[cfg(test)]
+pub(crate) use requests::Filed;
+pub(crate) use requests::{due, find, list as requests, nonce, repeats};
+pub(crate) use standing::{OwnKeys, begin, read as standing};
+pub(crate) use transaction::Ground;
+#[cfg(test)]
+pub(crate) use transaction::Transaction;
+pub use writer::WriteError;
+pub(crate) use writer::{Done, Hooks, Writer};
 
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};

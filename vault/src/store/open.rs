@@ -1,6 +1,7 @@
 //! Opening the encrypted file: the key, the settings, the schema.
 
 use node::files::{self, FileError};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
@@ -24,7 +25,9 @@ impl StoreKey {
 }
 
 const SCHEMA: &str = include_str!("schema.sql");
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// A format that was never released.
+const EARLY: i64 = 1;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +46,15 @@ pub(crate) enum OpenError {
     #[error("the store at {path} was written by a newer version (format {found}); install that version again")]
     Newer { path: PathBuf, found: i64 },
     #[error(
-        "the store at {0} was never finished: its making was interrupted. Remove it, and what else `vault init` made, and run that again"
+        "the store at {0} was made by a version before the first release, whose format is not read any more; use that \
+         version, or make a new vault with `vault init`"
     )]
-    Unfinished(PathBuf),
+    Early(PathBuf),
+    #[error(
+        "the store at {0} has nothing in it; the file was left as it is. If this vault was ever in use, restore the store from \
+         a backup. Only where the very first `vault init` was interrupted, remove what that made and run it again"
+    )]
+    Empty(PathBuf),
     #[error("the store at {path} is damaged ({what}); restore it from a backup. The file was left as it is")]
     Damaged { path: PathBuf, what: String },
     #[error(transparent)]
@@ -57,7 +66,7 @@ pub(crate) enum OpenError {
 impl OpenError {
     /// Whether the data itself is in doubt.
     pub(crate) fn is_integrity(&self) -> bool {
-        matches!(self, Self::Key(_) | Self::Damaged { .. })
+        matches!(self, Self::Key(_) | Self::Empty(_) | Self::Damaged { .. })
     }
 }
 
@@ -74,23 +83,38 @@ pub(crate) fn create(path: &Path, key: &StoreKey) -> Result<(), OpenError> {
     connection.and_then(|c| c.close().map_err(|(_, e)| e)).map_err(|e| explain(path, e))
 }
 
-/// The writer's connection to an existing store, checked.
+/// The writer's connection to an existing store, checked. Closed before [`keep_tidy`], it leaves both files as they are, so
+/// that a store which is refused later is still what it was.
 pub(crate) fn open(path: &Path, key: &StoreKey) -> Result<Connection, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
-    let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| explain(path, e))?;
+    // SQLite takes an empty file for a new database, and removes a write-ahead log beside it, which may hold all there is.
+    if path.metadata().map_err(files::failed("look at", path))?.len() == 0 {
+        return Err(OpenError::Empty(path.to_owned()));
+    }
+    let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|c| c.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(|_| c))
+        .map_err(|e| explain(path, e))?;
     let found =
         connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map_err(|e| explain(path, e))?;
     if found > VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found });
     }
+    if found == EARLY {
+        return Err(OpenError::Early(path.to_owned()));
+    }
     if found < VERSION {
-        return Err(OpenError::Unfinished(path.to_owned()));
+        return Err(OpenError::Empty(path.to_owned()));
     }
     settings(&connection).map_err(|e| explain(path, e))?;
     check(path, &connection)?;
     Ok(connection)
+}
+
+/// From now on the connection empties the write-ahead log into the store when it is closed.
+pub(crate) fn keep_tidy(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
 }
 
 /// A connection that can only read.
@@ -107,6 +131,13 @@ fn connect(path: &Path, key: &StoreKey, flags: OpenFlags) -> Result<Connection, 
     connection.execute_batch("PRAGMA cipher_log_level = NONE;")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
+}
+
+/// An unchecked connection, for what no version of this program would write.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn connection(path: &Path, key: &StoreKey) -> Connection {
+    connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
 }
 
 /// Durable at each commit; freed pages overwritten; one process owns the file.

@@ -171,6 +171,21 @@ fn verify(connection: &Connection, expected: Digest, mut whole: Cursor) -> Resul
     if Digest(hash.finalize().into()) == expected { Ok(chunks) } else { Err(WriteError::Altered) }
 }
 
+/// Reads every payload and compares it with its hash, for a start: SQLite's own check does not tell of a damaged page at the
+/// end of a long row.
+pub(crate) fn check_payloads(connection: &Connection) -> Result<(), WriteError> {
+    let mut rows = connection.prepare("SELECT id, sha256, bytes FROM payload WHERE complete = 1")?;
+    let rows = rows.query_map([], |r| {
+        let bytes = r.get::<_, i64>(2)?.unsigned_abs();
+        Ok((Digest(r.get(1)?), Cursor { payload: r.get(0)?, offset: 0, bytes, verified: None }))
+    })?;
+    for found in rows {
+        let (sha256, whole) = found?;
+        verify(connection, sha256, whole)?;
+    }
+    Ok(())
+}
+
 /// Opens a released payload, in exchange for its permit. All of it is read and hashed once before the first byte is given
 /// out, and each chunk again as it goes, so that whatever happens to the store, only what the owner signed leaves.
 pub(crate) fn redeem(connection: &Connection, permit: Permit, known: &Verified) -> Result<Option<Cursor>, WriteError> {

@@ -1,14 +1,15 @@
 //! Publications: every signed version, the newest served.
 
 use super::log::row;
+use super::standing::{json, value};
 use super::transaction::Transaction;
 use super::writer::{Done, WriteError};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use shared::tlog::LeafKind;
-use vault_core::{AfterCommit, LogEntry, Published, Signed};
+use vault_core::{AfterCommit, Going, LogEntry, NotPublished, Published, Signed};
 
-/// The newest publication, as stored; to be verified before it is served.
-pub(crate) struct NewestPublication {
+/// A publication as stored; to be verified before it is served.
+pub(crate) struct StoredPublication {
     pub(crate) signed: Signed,
     pub(crate) bundle: Vec<u8>,
 }
@@ -19,16 +20,18 @@ impl Transaction<'_> {
     /// # Errors
     /// [`vault_core::NotPublished`] inside [`WriteError`].
     pub(crate) fn publish(&mut self, signed: Signed, bundle: Vec<u8>) -> Result<Done<Published>, WriteError> {
+        if self.brake.going() == Going::Frozen {
+            return Err(NotPublished::Frozen.into());
+        }
         let newest = newest_version(self.connection)?;
-        let published = Published::verify(signed, bundle, newest, &self.ground.vault, &self.ground.signers)?;
-        let signed = published.signed();
+        let published = Published::verify(signed, bundle, newest, &self.ground.vault, &self.ground.owners)?;
         self.connection.execute(
-            "INSERT INTO publication (version, statement, signature, bundle) VALUES (?1, ?2, ?3, ?4)",
-            params![row(published.version()), signed.statement, signed.signature, published.bundle()],
+            "INSERT INTO publication (version, signed, bundle) VALUES (?1, ?2, ?3)",
+            params![row(published.version()), json(published.signed())?, published.bundle()],
         )?;
-        let parts = vec![signed.statement.clone().into_bytes(), signed.signature.clone().into_bytes()];
-        self.log(&LogEntry { kind: LeafKind::Published, time: self.now, parts }, None)?;
-        Ok(Done { answer: published, shown: None, effects: AfterCommit::nothing() })
+        let parts = published.signed().parts();
+        self.log(&LogEntry { kind: LeafKind::Published, time: self.now.time, parts }, None)?;
+        Ok(Done { answer: published, shown: Vec::new(), effects: AfterCommit::nothing() })
     }
 }
 
@@ -39,13 +42,18 @@ pub(crate) fn newest_version(connection: &Connection) -> Result<u64, rusqlite::E
         .map(i64::unsigned_abs)
 }
 
-/// The newest publication, if there is one.
-pub(crate) fn newest(connection: &Connection) -> Result<Option<NewestPublication>, rusqlite::Error> {
-    let query = "SELECT statement, signature, bundle FROM publication ORDER BY version DESC LIMIT 1";
-    connection
-        .query_row(query, [], |r| {
-            let signed = Signed { statement: r.get(0)?, signature: r.get(1)? };
-            Ok(NewestPublication { signed, bundle: r.get(2)? })
-        })
-        .optional()
+/// Every publication, oldest first, handed to `take` one at a time.
+pub(crate) fn each<E: From<WriteError>>(
+    connection: &Connection,
+    mut take: impl FnMut(StoredPublication) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut rows =
+        connection.prepare("SELECT signed, bundle FROM publication ORDER BY version").map_err(WriteError::from)?;
+    let mut rows = rows.query([]).map_err(WriteError::from)?;
+    while let Some(r) = rows.next().map_err(WriteError::from)? {
+        let signed: String = r.get(0).map_err(WriteError::from)?;
+        let bundle = r.get(1).map_err(WriteError::from)?;
+        take(StoredPublication { signed: value(&signed)?, bundle })?;
+    }
+    Ok(())
 }

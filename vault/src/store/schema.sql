@@ -1,4 +1,4 @@
--- Version 1. Forward only: a later version appends a new file and raises user_version.
+-- Version 2; version 1 was never released. Forward only: a later version appends a new file and raises user_version.
 CREATE TABLE lane (
   id INTEGER PRIMARY KEY,
   pin BLOB NOT NULL UNIQUE,
@@ -39,16 +39,30 @@ CREATE TABLE request (
   undecided INTEGER NOT NULL,
   ends_at INTEGER,
   filed_at INTEGER NOT NULL,
+  -- Hashes of the words, for those that are alike and for one contact's quota.
+  likeness BLOB NOT NULL,
+  contact BLOB,
+  refused_at INTEGER,
   record TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX request_filed ON request (lane, filed_at);
+CREATE INDEX request_by_lane ON request (lane, filed_at);
+CREATE INDEX request_by_contact ON request (contact, filed_at) WHERE contact IS NOT NULL;
+CREATE INDEX request_by_time ON request (filed_at);
+CREATE INDEX request_by_likeness ON request (likeness);
 CREATE INDEX request_by_end ON request (ends_at) WHERE ends_at IS NOT NULL;
 
 CREATE TABLE publication (
   version INTEGER PRIMARY KEY,
-  statement TEXT NOT NULL,
-  signature TEXT NOT NULL,
+  -- Statement and signatures, as JSON.
+  signed TEXT NOT NULL,
   bundle BLOB NOT NULL
+) STRICT;
+
+-- What is true of the whole vault: whether releases go on, and what is known of the clock. One row, JSON.
+CREATE TABLE standing (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  brake TEXT NOT NULL,
+  clock TEXT NOT NULL
 ) STRICT;
 
 -- The log. A leaf commits to its parts behind a salt; erasing the salt leaves the tree whole.
@@ -67,4 +81,4 @@ CREATE TABLE node (
   PRIMARY KEY (level, idx)
 ) STRICT, WITHOUT ROWID;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

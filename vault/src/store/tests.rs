@@ -4,6 +4,7 @@
 
 mod attacks;
 mod batches;
+mod damage;
 mod filings;
 mod full;
 mod logs;
@@ -11,22 +12,25 @@ mod opening;
 mod payloads;
 
 use super::{Done, Ground, Hooks, Readers, StoreKey, Tip, Transaction, Upload, Uploaded, WriteError, Writer};
+use crate::timekeeper::Timekeeper;
 use shared::ids::{Digest, ItemId, Ticket, TicketHash};
 use shared::message::{Filing, Recipient, Subject};
 use shared::pairing::ReceptionLine;
 use shared::sshsig::{PublicKey, Signers};
 use shared::statement::{NAMESPACE, Shown, Statement};
 use shared::text::Text;
-use shared::time::Time;
-use shared::tlog::{Frontier, LeafKind, Origin, VerifierKey};
+use shared::time::{Boot, Reading, Time};
+use shared::tlog::{Frontier, Origin, VerifierKey};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use vault_core::{Choice, Commit as _, Draft, Effect, LaneId, LogEntry, Signed, State, approval};
+use vault_core::{Choice, Draft, Effect, Input, LaneId, Owners, Signed, State, approval};
 
 /// Nothing here takes as long.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// A private sealing key.
+const SEALING: [u8; 32] = [7; 32];
 const NOON: u64 = 1_795_348_800;
 
 fn noon() -> Time {
@@ -38,12 +42,22 @@ fn next_month() -> Time {
     Time::from_unix(NOON + 31 * 86_400)
 }
 
+/// Both clocks, in step with each other.
+fn reading(wall: Time) -> Reading {
+    Reading { wall, since_boot: wall.unix() - NOON, boot: Boot([1; 16]) }
+}
+
+/// An input that hands in what an owner signed.
+fn signed(signed: Signed) -> Input {
+    Input::Signed { signed, fresh: super::nonce().unwrap() }
+}
+
 /// A folder with a new store, its keys, and an owner's key made by `ssh-keygen`.
 struct Place {
     folder: PathBuf,
     _kept: tempfile::TempDir,
     origin: Origin,
-    signers: Arc<Signers>,
+    owners: Arc<Owners>,
 }
 
 /// A store with its writer, and what the rest of a daemon would hear.
@@ -69,7 +83,8 @@ fn ticket(who: u32) -> TicketHash {
 }
 
 fn filing(who: u32, subject: Subject) -> Filing {
-    let purpose = Text::new("We met at the fair; I am hiring.").unwrap();
+    // In words of their own, so that no two are alike.
+    let purpose = Text::new(format!("We met at the fair, at stand {who}; I am hiring.")).unwrap();
     Filing { ticket: ticket(who), subject, purpose, contact: None, recipient: Recipient::Ticket }
 }
 
@@ -99,15 +114,12 @@ impl Place {
         let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
         let signers = Signers::of(vec![PublicKey::from_openssh(&public).unwrap()]);
         let origin = Origin::new("vault.example.org/3f2a").unwrap();
-        let place = Self { folder, _kept: kept, origin, signers: Arc::new(signers) };
+        let owners = Arc::new(Owners::new(signers, 1).unwrap());
+        let place = Self { folder, _kept: kept, origin, owners };
         super::create(&place.file(), &place.key()).unwrap();
         let connection = super::open(&place.file(), &place.key()).unwrap();
         let tip = Tip::sign(Frontier::new(), &place.origin, &log_key());
-        let ground = place.ground();
-        let mut transaction = Transaction::begin(&connection, &ground, &tip, noon()).unwrap();
-        let parts = vec![place.signers.render().into_bytes()];
-        transaction.log(&LogEntry { kind: LeafKind::Keys, time: noon(), parts }, None).unwrap();
-        (&transaction).commit().unwrap();
+        super::begin(&connection, &place.ground(), &place.own(), &tip, reading(noon())).unwrap();
         place
     }
 
@@ -119,8 +131,13 @@ impl Place {
         StoreKey::new([6; 32])
     }
 
+    fn own(&self) -> super::OwnKeys {
+        let sealing = crate::sealing::SealingKey::new(zeroize::Zeroizing::new(SEALING)).unwrap();
+        super::OwnKeys { log: VerifierKey::of(self.origin.clone(), &log_key()), sealing: sealing.public() }
+    }
+
     fn ground(&self) -> Ground {
-        Ground { vault: self.origin.clone(), signers: self.signers.clone() }
+        Ground { vault: self.origin.clone(), owners: self.owners.clone(), cooling: 0 }
     }
 
     fn run(&self) -> Running {
@@ -131,7 +148,10 @@ impl Place {
         let connection = super::open(&self.file(), &self.key()).unwrap();
         let tip = Tip::sign(super::frontier(&connection).unwrap(), &self.origin, &log_key());
         let (tell, heard) = channel();
-        let writer = Writer::start(connection, self.ground(), tip, log_key(), hooks(&tell, clock)).unwrap();
+        let standing = super::standing(&connection).unwrap();
+        let clock = Timekeeper::new(standing.clock, Box::new(move || reading(clock())));
+        let hooks = hooks(&tell, Arc::new(clock));
+        let writer = Writer::start(connection, self.ground(), tip, standing.brake, log_key(), hooks).unwrap();
         Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), heard }
     }
 
@@ -140,22 +160,23 @@ impl Place {
         let statement = statement.into().render();
         let key = self._kept.path().join("owner");
         let signature = crate::sign::sign(&key, NAMESPACE, statement.as_bytes()).unwrap();
-        Signed { statement, signature }
+        Signed::one(statement, signature)
     }
 
     /// The owner's approval of what `state` waits with.
     fn approve(&self, state: &State, collections: u32) -> Signed {
-        let vault_core::Stage::AwaitingOwner(draft) = &state.stage else { panic!("{}", state.stage.name()) };
+        let vault_core::Stage::AwaitingOwner(draft, _) = &state.stage else { panic!("{}", state.stage.name()) };
         let choice = Choice { shown: Shown::Whole, collections, not_after: Time::from_unix(NOON + 86_400) };
         self.sign(approval(&self.origin, &state.request, draft, choice))
     }
 }
 
-fn hooks(tell: &Sender<Heard>, clock: fn() -> Time) -> Hooks {
+fn hooks(tell: &Sender<Heard>, clock: Arc<Timekeeper>) -> Hooks {
     let (shown, effect) = (tell.clone(), tell.clone());
     Hooks {
         shown: Box::new(move |ticket, _| drop(shown.send(Heard::Shown(ticket)))),
         effect: Box::new(move |effect_| drop(effect.send(Heard::Effect(named(&effect_))))),
+        brake: Box::new(|_| ()),
         clock,
     }
 }
@@ -203,12 +224,12 @@ impl Running {
     }
 
     fn state(&self, place: &Place, who: u32) -> Option<State> {
-        self.readers.read(|c| super::find(c, ticket(who).request(), &place.origin, &place.signers)).unwrap()
+        self.readers.read(|c| super::find(c, ticket(who).request(), &place.origin, &place.owners)).unwrap()
     }
 
     fn draft(&self, place: &Place, who: u32) -> Draft {
         let state = self.state(place, who).unwrap();
-        let vault_core::Stage::AwaitingOwner(draft) = state.stage else { panic!("{}", state.stage.name()) };
+        let vault_core::Stage::AwaitingOwner(draft, _) = state.stage else { panic!("{}", state.stage.name()) };
         draft
     }
 
@@ -224,7 +245,9 @@ impl Running {
     /// Ends the writer's thread and waits until it has closed the file.
     fn stop(self) {
         let Self { writer, readers, heard } = self;
-        drop((writer, readers));
+        // The last connection to close empties the write-ahead log, which one that can only read cannot do.
+        drop(readers);
+        drop(writer);
         let ended = loop {
             if let Err(ended) = heard.recv_timeout(DEADLINE) {
                 break ended;

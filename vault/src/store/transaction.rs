@@ -3,15 +3,16 @@
 use super::log::Tip;
 use super::writer::{WriteError, stop_if_flush_failed};
 use rusqlite::Connection;
-use shared::time::Time;
 use shared::tlog::Frontier;
 use std::sync::Arc;
-use vault_core::{Authority, Commit};
+use vault_core::{Authority, Brake, Commit, Now, Owners};
 
 /// What the writer's thread owns besides the file.
 pub(crate) struct Ground {
     pub(crate) vault: shared::tlog::Origin,
-    pub(crate) signers: Arc<shared::sshsig::Signers>,
+    pub(crate) owners: Arc<Owners>,
+    /// Seconds between the last signature and the release.
+    pub(crate) cooling: u64,
 }
 
 /// An open transaction. Rows written through it become durable together, by [`Commit::commit`].
@@ -20,7 +21,9 @@ pub(crate) struct Transaction<'a> {
     pub(super) ground: &'a Ground,
     /// The log's right edge, as it will be after the commit.
     pub(super) frontier: Frontier,
-    pub(crate) now: Time,
+    /// Whether releases go on, as it will be after the commit.
+    pub(super) brake: Brake,
+    pub(crate) now: Now,
 }
 
 impl<'a> Transaction<'a> {
@@ -28,18 +31,20 @@ impl<'a> Transaction<'a> {
         connection: &'a Connection,
         ground: &'a Ground,
         tip: &Tip,
-        now: Time,
+        brake: Brake,
+        now: Now,
     ) -> Result<Self, rusqlite::Error> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        Ok(Self { connection, ground, frontier: tip.frontier().clone(), now })
+        Ok(Self { connection, ground, frontier: tip.frontier().clone(), brake, now })
     }
 
     /// What decisions are measured against, at this transaction's instant.
     pub(crate) fn authority(&self) -> Authority<'a> {
-        Authority { vault: &self.ground.vault, signers: &self.ground.signers, now: self.now }
+        let Ground { vault, owners, cooling } = self.ground;
+        Authority::new(vault, owners, *cooling, self.brake.going(), self.now)
     }
 
-    /// Runs `part`, and takes back all of it if it fails, the log's edge included.
+    /// Runs `part`, and takes back all of it if it fails, the log's edge and the brake included.
     ///
     /// SQLite gives up a whole transaction by itself when the disk fails or fills up in its middle. Nothing may run after
     /// that, because it would be committed alone; the batch's commit then fails too.
@@ -47,7 +52,7 @@ impl<'a> Transaction<'a> {
         if self.connection.is_autocommit() {
             return Err(WriteError::Lost);
         }
-        let before = self.frontier.clone();
+        let before = (self.frontier.clone(), self.brake.clone());
         self.connection.execute_batch("SAVEPOINT part")?;
         let result = part(self);
         if let Err(WriteError::Sqlite(error)) = &result {
@@ -55,7 +60,7 @@ impl<'a> Transaction<'a> {
         }
         let end = if result.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
         if result.is_err() {
-            self.frontier = before;
+            (self.frontier, self.brake) = before;
         }
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch(end)

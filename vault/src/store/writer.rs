@@ -7,45 +7,86 @@
 
 use super::log::Tip;
 use super::transaction::{Ground, Transaction};
+use crate::timekeeper::Timekeeper;
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode};
-use shared::time::Time;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::oneshot;
-use vault_core::{AfterCommit, Effect, Rejected, Shown};
+use tokio::sync::{oneshot, watch};
+use vault_core::{AfterCommit, Brake, Effect, Going, Rejected, Shown};
 
 /// Jobs in one commit, at most.
 const BATCH: usize = 64;
 /// Jobs that may wait; the sender of one more waits too.
 const QUEUE: usize = 1024;
+/// Pages in the write-ahead log from which on it is copied into the store.
+const LOG_PAGES: i32 = 1000;
 
 /// Why something was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WriteError {
+pub enum WriteError {
+    /// The release core said no.
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    /// Not a publication of the owner's.
     #[error(transparent)]
     Published(#[from] vault_core::NotPublished),
+    /// Nobody filed it.
     #[error("there is no such request")]
     NoRequest,
+    /// One id, two filings.
     #[error("the same request was filed before with other words")]
     Conflict,
+    /// In words.
     #[error("{0}")]
     Invalid(String),
+    /// What is stored does not verify.
     #[error("the stored request cannot be trusted: {0}")]
     Record(#[from] vault_core::BadRecord),
+    /// A payload was changed behind our back.
     #[error("the payload in the store is not what was signed; nothing of it was released. Restore it from a backup")]
     Altered,
+    /// No space.
     #[error("the disk is full; free some space on the store's file system and try again. Nothing was lost")]
     Full,
+    /// The commit failed.
     #[error("the disk failed or filled up while this was written; nothing of it was kept. Look at the vault's log")]
     Lost,
+    /// No randomness.
     #[error("the system gave no randomness")]
     Random,
+    /// The writer is gone.
     #[error("the vault is stopping")]
     Stopping,
+    /// Anything else that the store's library says.
     #[error("the store failed: {0}")]
     Sqlite(rusqlite::Error),
+}
+
+impl WriteError {
+    /// Whether stored data is in doubt, and not only the disk or the moment.
+    pub(crate) fn is_integrity(&self) -> bool {
+        match self {
+            Self::Record(_) | Self::Altered | Self::Invalid(_) => true,
+            Self::Sqlite(e) => {
+                !matches!(e.sqlite_error_code(), Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseBusy))
+            }
+            Self::Rejected(_)
+            | Self::Published(_)
+            | Self::NoRequest
+            | Self::Conflict
+            | Self::Full
+            | Self::Lost
+            | Self::Random
+            | Self::Stopping => false,
+        }
+    }
+
+    /// Whether the same may succeed later: the disk was full, or failed.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Full | Self::Lost | Self::Random | Self::Sqlite(_)) && !self.is_integrity()
+    }
 }
 
 impl From<rusqlite::Error> for WriteError {
@@ -58,23 +99,25 @@ impl From<rusqlite::Error> for WriteError {
 pub(crate) struct Hooks {
     /// A request's view for visitors changed.
     pub(crate) shown: Box<dyn Fn(shared::ids::TicketHash, Shown) + Send>,
+    /// Releases stop, or go on.
+    pub(crate) brake: Box<dyn Fn(Going) + Send>,
     /// An effect other than serving.
     pub(crate) effect: Box<dyn Fn(Effect) + Send>,
     /// The clock.
-    pub(crate) clock: fn() -> Time,
+    pub(crate) clock: Arc<Timekeeper>,
 }
 
 /// What a job leaves behind for after the commit.
 pub(crate) struct Done<T> {
     pub(crate) answer: T,
-    pub(crate) shown: Option<(shared::ids::TicketHash, Shown)>,
+    pub(crate) shown: Vec<(shared::ids::TicketHash, Shown)>,
     pub(crate) effects: AfterCommit<Vec<Effect>>,
 }
 
 impl<T> Done<T> {
     /// Nothing follows but the answer.
     pub(crate) fn quiet(answer: T) -> Self {
-        Self { answer, shown: None, effects: AfterCommit::nothing() }
+        Self { answer, shown: Vec::new(), effects: AfterCommit::nothing() }
     }
 }
 
@@ -88,22 +131,55 @@ type Job = Box<dyn FnOnce(Option<&mut Transaction<'_>>) -> Option<Outcome> + Sen
 pub(crate) struct Writer {
     jobs: SyncSender<Job>,
     tip: Arc<RwLock<Tip>>,
+    brake: Arc<RwLock<Brake>>,
+    ended: watch::Receiver<()>,
 }
 
 impl Writer {
     /// Starts the thread. It ends when every handle is dropped.
     pub(crate) fn start(
-        connection: Connection,
+        mut connection: Connection,
         ground: Ground,
         tip: Tip,
+        brake: Brake,
         log_key: ed25519_dalek::SigningKey,
         hooks: Hooks,
     ) -> std::io::Result<Self> {
+        super::keep_tidy(&connection).map_err(std::io::Error::other)?;
+        // In the place of SQLite's own checkpoints, which tell nobody of a flush that failed.
+        let log_pages = Arc::<AtomicI32>::default();
+        let counted = log_pages.clone();
+        let count = move |_: &mut Wal, pages| {
+            counted.store(pages, Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(count)).map_err(std::io::Error::other)?;
         let (jobs, queue) = sync_channel(QUEUE);
-        let shared_tip = Arc::new(RwLock::new(tip));
-        let thread = Thread { connection, ground, tip: shared_tip.clone(), log_key, hooks };
+        let (tip, brake) = (Arc::new(RwLock::new(tip)), Arc::new(RwLock::new(brake)));
+        let (ending, ended) = watch::channel(());
+        let (shared_tip, shared_brake) = (tip.clone(), brake.clone());
+        let thread = Thread {
+            connection,
+            ground,
+            tip: shared_tip,
+            brake: shared_brake,
+            log_key,
+            log_pages,
+            hooks,
+            _ending: ending,
+        };
         std::thread::Builder::new().name("writer".into()).spawn(move || thread.run(&queue))?;
-        Ok(Self { jobs, tip: shared_tip })
+        Ok(Self { jobs, tip, brake, ended })
+    }
+
+    /// Whether releases go on, as last committed.
+    pub(crate) fn brake(&self) -> Brake {
+        self.brake.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hears of the thread's end: it closes when the store is closed.
+    pub(crate) fn ended(&self) -> watch::Receiver<()> {
+        self.ended.clone()
     }
 
     /// The log's tip; covers everything that any answer so far told of.
@@ -147,9 +223,7 @@ fn boxed<T: Send + 'static>(
         Ok(Done { answer: value, shown, effects }) => {
             let ending: Ending = Box::new(move |committed, hooks| {
                 let result = committed.map(|effects| {
-                    if let Some((ticket, shown)) = shown {
-                        (hooks.shown)(ticket, shown);
-                    }
+                    shown.into_iter().for_each(|(ticket, shown)| (hooks.shown)(ticket, shown));
                     (value, keep_permits(effects, hooks))
                 });
                 // A caller that went away loses nothing: what it asked for is durable.
@@ -175,8 +249,13 @@ struct Thread {
     connection: Connection,
     ground: Ground,
     tip: Arc<RwLock<Tip>>,
+    brake: Arc<RwLock<Brake>>,
     log_key: ed25519_dalek::SigningKey,
+    /// Pages in the write-ahead log after the last commit.
+    log_pages: Arc<AtomicI32>,
     hooks: Hooks,
+    /// Dropped last.
+    _ending: watch::Sender<()>,
 }
 
 impl Thread {
@@ -189,12 +268,26 @@ impl Thread {
                 batch.push(job);
             }
             self.batch(batch);
+            if self.log_pages.load(Ordering::Relaxed) >= LOG_PAGES {
+                self.checkpoint();
+            }
+        }
+    }
+
+    /// Copies the write-ahead log into the store. What fails here is tried again after the next commit, except a flush: the
+    /// log still has everything, and a start reads it.
+    fn checkpoint(&self) {
+        if let Err(e) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            stop_if_flush_failed(&e);
+            tracing::error!("the store's write-ahead log cannot be copied into it: {e}");
         }
     }
 
     fn batch(&self, jobs: Vec<Job>) {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut transaction = match Transaction::begin(&self.connection, &self.ground, &tip, (self.hooks.clock)()) {
+        let brake = self.brake.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.hooks.clock.now();
+        let mut transaction = match Transaction::begin(&self.connection, &self.ground, &tip, brake, now) {
             Ok(transaction) => transaction,
             Err(e) => {
                 tracing::error!("the store cannot begin a transaction: {e}");
@@ -220,22 +313,33 @@ impl Thread {
         }
     }
 
-    /// Moves the log's tip to what has just been committed, under a new checkpoint.
+    /// Moves the log's tip to what has just been committed, under a new checkpoint, and the brake with it.
     fn advance(&self, old: &Tip, committed: &Transaction<'_>) {
         if committed.frontier.size() > old.size() {
             let tip = Tip::sign(committed.frontier.clone(), &self.ground.vault, &self.log_key);
             *self.tip.write().unwrap_or_else(PoisonError::into_inner) = tip;
         }
+        let mut brake = self.brake.write().unwrap_or_else(PoisonError::into_inner);
+        if *brake != committed.brake {
+            brake.clone_from(&committed.brake);
+            (self.hooks.brake)(brake.going());
+        }
     }
 }
 
-/// After a failed flush nobody knows what is on the disk: the process stops, and reads the truth when it starts again.
+/// After a failed flush nobody knows what is on the disk: the writer ends here, in the middle of what it does, and answers
+/// nobody; the process ends with it, and reads the truth when it starts again.
+///
+/// It unwinds rather than exits, because OpenSSL takes its state apart at an exit while other threads may still decrypt.
 pub(super) fn stop_if_flush_failed(e: &rusqlite::Error) {
     let flush = [rusqlite::ffi::SQLITE_IOERR_FSYNC, rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC];
     if let rusqlite::Error::SqliteFailure(failure, _) = e
         && flush.contains(&failure.extended_code)
     {
         tracing::error!("the disk failed to flush the store; stopping. Check the disk, then start the vault again");
-        std::process::exit(node::exit::INTEGRITY.into());
+        std::panic::resume_unwind(Box::new(FlushFailed));
     }
 }
+
+/// What the writer's thread ends with.
+struct FlushFailed;

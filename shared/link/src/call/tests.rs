@@ -45,9 +45,12 @@ async fn answer(call: Call, out: ReplyWriter) -> Outcome {
         }
         Call::Publications { have: UNANSWERED } => Ok(0),
         Call::Publications { have } => payload(have, out).await,
-        Call::File(_) | Call::Withdraw { .. } | Call::Collect { .. } => {
-            out.reply(&Reply::Refused(Refused::Unavailable)).await.map(|()| 0)
-        }
+        Call::File(_)
+        | Call::Forward { .. }
+        | Call::Words { .. }
+        | Call::Answer { .. }
+        | Call::Withdraw { .. }
+        | Call::Collect { .. } => out.reply(&Reply::Refused(Refused::Unavailable)).await.map(|()| 0),
     }
 }
 
@@ -73,7 +76,7 @@ fn pattern(length: u64) -> Vec<u8> {
 }
 
 fn head(bytes: u64) -> Reply {
-    Reply::Publication(Some(PublicationHead { statement: "s".into(), signature: "g".into(), bytes }))
+    Reply::Publication(Some(PublicationHead { statement: "s".into(), signatures: vec!["g".into()], bytes }))
 }
 
 fn hello(protocols: &[u32]) -> Hello {

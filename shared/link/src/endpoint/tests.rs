@@ -276,7 +276,7 @@ async fn a_crowd_must_prove_its_addresses_and_the_rest_is_not_answered() {
     let (vault, reception) = (identity(), identity());
     let hasty = Timing { handshake: Duration::from_millis(500), ..Timing::default() };
     for (crowd, welcome) in [(Crowd { proof: 0, most: 256 }, 1), (Crowd { proof: 0, most: 0 }, 0)] {
-        let listener = admit(loopback(), &reception, Pins::of([vault.pin()]), hasty, crowd).unwrap();
+        let listener = admit(&System, loopback(), &reception, Pins::of([vault.pin()]), hasty, crowd).unwrap();
         let at = listener.local_addr().unwrap().to_string();
         let dialled = soon(Dialler::with(&vault, hasty).dial(&at, reception.pin())).await;
         assert_eq!(dialled.iter().count(), welcome);

@@ -1,8 +1,8 @@
 //! An approval releases exactly the draft that it describes, and nothing releases anything else.
 
 use super::owner::{Owner, sign_with_openssh};
-use super::world::{PAYLOAD, World, at, draft, is_released, ticket};
-use crate::{Authority, Choice, Input, Line, NotApproved, Rejected, Signed, Stage, approval, decide};
+use super::world::{PAYLOAD, World, at, draft, is_released, outcome, sign, sure, ticket};
+use crate::{Authority, Choice, Input, Line, NotAccepted, Owners, Rejected, Signed, Stage, approval, decide};
 use shared::ids::{Digest, Pin};
 use shared::limits;
 use shared::sshsig::BadSignature;
@@ -13,12 +13,16 @@ use shared::statement::{
 use shared::tlog::{Origin, VerifierKey};
 
 /// Why `signed` does not release request 1's draft; panics when it does.
-fn refused(world: &World, signed: Signed) -> NotApproved {
-    match world.step(world.awaiting(1, draft(1)), Input::Approved(signed), at(2)) {
-        Err(Rejected::NotApproved(why)) => why,
+fn refused(world: &World, signed: Signed) -> NotAccepted {
+    match world.step(world.awaiting(1, draft(1)), sign(signed), at(2)) {
+        Err(Rejected::NotAccepted(why)) => why,
         Err(other) => panic!("{other}"),
         Ok(step) => panic!("released: {}", is_released(&step.next)),
     }
+}
+
+fn few(have: usize, need: usize) -> NotAccepted {
+    NotAccepted::TooFew { have, need }
 }
 
 type Change = (&'static str, fn(&mut Approval));
@@ -43,14 +47,14 @@ const CHANGES: [Change; 12] = [
 fn the_right_approval_releases_and_any_field_changed_is_named() {
     let world = World::new();
     let right = world.signed(1, &draft(1), 2);
-    let step = world.step(world.awaiting(1, draft(1)), Input::Approved(right.clone()), at(2)).unwrap();
+    let step = world.step(world.awaiting(1, draft(1)), sign(right.clone()), at(2)).unwrap();
     let Stage::Released(release) = &step.next.stage else { panic!("not released") };
     assert_eq!((release.signed(), release.approval()), (&right, &world.approval(1, &draft(1), 2)));
     assert_eq!((release.manifest().sha256, release.manifest().bytes), (Digest::of(PAYLOAD), PAYLOAD.len() as u64));
     for (field, change) in CHANGES {
         let mut changed = world.approval(1, &draft(1), 2);
         change(&mut changed);
-        assert_eq!(refused(&world, world.sign(changed)), NotApproved::Differs(field));
+        assert_eq!(refused(&world, world.sign(changed)), NotAccepted::Differs(field.into()));
     }
 }
 
@@ -66,7 +70,7 @@ fn the_same_value_in_another_form_differs_too() {
     for (field, change) in forms {
         let mut changed = world.approval(1, &draft(1), 2);
         change(&mut changed);
-        assert_eq!(refused(&world, world.sign(changed)), NotApproved::Differs(field));
+        assert_eq!(refused(&world, world.sign(changed)), NotAccepted::Differs(field.into()));
     }
 }
 
@@ -81,8 +85,9 @@ fn of_many_differences_the_first_is_named_and_a_bad_signature_comes_last() {
         change(&mut changed);
         found.push(refused(&world, stranger.sign(&Statement::from(changed.clone()).render())));
     }
-    let mut expected: Vec<NotApproved> = CHANGES.iter().map(|(field, _)| NotApproved::Differs(field)).collect();
-    expected.push(NotApproved::NotAfter);
+    let mut expected: Vec<NotAccepted> =
+        CHANGES.iter().map(|(field, _)| NotAccepted::Differs((*field).into())).collect();
+    expected.push(NotAccepted::NotAfter);
     expected.reverse();
     assert_eq!(found, expected);
 }
@@ -94,22 +99,22 @@ fn the_owner_chooses_within_limits() {
     let choices = [
         (1, 3, Ok(())),
         (limits::COLLECTIONS, longest, Ok(())),
-        (0, 1000, Err(NotApproved::Collections)),
-        (limits::COLLECTIONS + 1, 1000, Err(NotApproved::Collections)),
-        (u32::MAX, 1000, Err(NotApproved::Collections)),
-        (1, 0, Err(NotApproved::NotAfter)),
-        (1, 2, Err(NotApproved::NotAfter)),
-        (1, longest + 1, Err(NotApproved::NotAfter)),
-        (1, u64::MAX >> 1, Err(NotApproved::NotAfter)),
-        (0, 2, Err(NotApproved::NotAfter)),
+        (0, 1000, Err(NotAccepted::Collections)),
+        (limits::COLLECTIONS + 1, 1000, Err(NotAccepted::Collections)),
+        (u32::MAX, 1000, Err(NotAccepted::Collections)),
+        (1, 0, Err(NotAccepted::NotAfter)),
+        (1, 2, Err(NotAccepted::NotAfter)),
+        (1, longest + 1, Err(NotAccepted::NotAfter)),
+        (1, u64::MAX >> 1, Err(NotAccepted::NotAfter)),
+        (0, 2, Err(NotAccepted::NotAfter)),
     ];
     for shown in [Shown::Whole, Shown::CopyOpened, Shown::NotShown] {
         for (collections, not_after, expected) in choices.clone() {
             let mut chosen = world.approval(1, &draft(1), collections);
             (chosen.shown, chosen.not_after) = (shown, at(not_after));
-            let step = world.step(world.awaiting(1, draft(1)), Input::Approved(world.sign(chosen)), at(2));
+            let step = world.step(world.awaiting(1, draft(1)), sign(world.sign(chosen)), at(2));
             let outcome = step.map(|step| assert!(is_released(&step.next)));
-            assert_eq!(outcome, expected.map_err(Rejected::NotApproved), "{collections} until {not_after}");
+            assert_eq!(outcome, expected.map_err(Rejected::NotAccepted), "{collections} until {not_after}");
         }
     }
 }
@@ -118,17 +123,17 @@ fn the_owner_chooses_within_limits() {
 fn an_approval_works_for_one_request_and_one_draft() {
     let world = World::new();
     let other = world.signed(2, &draft(1), 2);
-    assert_eq!(refused(&world, other), NotApproved::Differs("request"));
+    assert_eq!(refused(&world, other), NotAccepted::Differs("request".into()));
     // The same bytes, composed again: the nonce of the superseded draft is dead.
     let old = world.signed(1, &draft(1), 2);
     let again = world.moved(world.awaiting(1, draft(1)), Input::Composed(draft(2)), at(2));
-    let rejected = world.step(again, Input::Approved(old.clone()), at(3)).err();
-    assert_eq!(rejected, Some(Rejected::NotApproved(NotApproved::Differs("nonce"))));
+    let rejected = world.step(again, sign(old.clone()), at(3)).err();
+    assert_eq!(rejected, Some(Rejected::NotAccepted(NotAccepted::Differs("nonce".into()))));
     // Used once, it is not usable again, and a withdrawn release stays withdrawn.
-    let released = world.moved(world.awaiting(1, draft(1)), Input::Approved(old.clone()), at(2));
-    assert_eq!(world.step(released, Input::Approved(old.clone()), at(3)).err(), Some(Rejected::Stage("released")));
+    let released = world.moved(world.awaiting(1, draft(1)), sign(old.clone()), at(2));
+    assert_eq!(world.step(released, sign(old.clone()), at(3)).err(), Some(Rejected::Stage("released")));
     let withdrawn = world.moved(world.released(1), Input::Withdrawn, at(3));
-    assert_eq!(world.step(withdrawn, Input::Approved(old), at(4)).err(), Some(Rejected::Stage("withdrawn")));
+    assert_eq!(world.step(withdrawn, sign(old), at(4)).err(), Some(Rejected::Stage("withdrawn")));
 }
 
 #[test]
@@ -137,23 +142,19 @@ fn a_signature_must_be_the_owners_for_this_purpose_over_this_text() {
     let text = Statement::from(world.approval(1, &draft(1), 2)).render();
     let mut other = world.approval(1, &draft(1), 2);
     other.collections = 3;
-    let signature = world.sign(other).signature;
+    let signatures = world.sign(other).signatures;
     let cases = [
         (Owner::new(9).sign(&text), BadSignature::UnknownKey),
-        (world.owner.sign_as("file", &text), BadSignature::Namespace),
-        (world.owner.sign_as("release@webizen ", &text), BadSignature::Namespace),
-        (Signed { statement: text.clone(), signature }, BadSignature::Invalid),
-        (Signed { statement: text.clone(), signature: String::new() }, BadSignature::Armor),
-        (Signed { statement: text.clone(), signature: text.clone() }, BadSignature::Armor),
+        (world.keys[0].sign_as("file", &text), BadSignature::Namespace),
+        (world.keys[0].sign_as("release@webizen ", &text), BadSignature::Namespace),
+        (Signed { statement: text.clone(), signatures }, BadSignature::Invalid),
+        (Signed::one(text.clone(), String::new()), BadSignature::Armor),
+        (Signed::one(text.clone(), text.clone()), BadSignature::Armor),
     ];
     for (signed, why) in cases {
-        assert_eq!(refused(&world, signed), NotApproved::Signature(why));
+        assert_eq!(refused(&world, signed), NotAccepted::Signature(why));
     }
-    let signers = shared::sshsig::Signers::of(Vec::new());
-    let nobody = Authority { vault: &world.vault, signers: &signers, now: at(2) };
-    let rejected = decide(world.awaiting(1, draft(1)), Input::Approved(world.owner.sign(&text)), &nobody).err();
-    let why = NotApproved::Signature(BadSignature::UnknownKey);
-    assert_eq!(rejected, Some(Rejected::NotApproved(why)));
+    assert_eq!(refused(&world, Signed { signatures: Vec::new(), ..world.keys[0].sign(&text) }), few(0, 1));
 }
 
 #[test]
@@ -161,9 +162,9 @@ fn openssh_itself_signs_an_approval_that_releases() {
     let (mut world, folder) = (World::new(), tempfile::tempdir().unwrap());
     let text = Statement::from(world.approval(1, &draft(1), 2)).render();
     let (signers, signed) = sign_with_openssh(folder.path(), &text);
-    assert_eq!(refused(&world, signed.clone()), NotApproved::Signature(BadSignature::UnknownKey));
-    world.signers = signers;
-    assert!(is_released(&world.moved(world.awaiting(1, draft(1)), Input::Approved(signed), at(2))));
+    assert_eq!(refused(&world, signed.clone()), NotAccepted::Signature(BadSignature::UnknownKey));
+    world.owners = Owners::new(signers, 1).unwrap();
+    assert!(is_released(&world.moved(world.awaiting(1, draft(1)), sign(signed), at(2))));
 }
 
 #[test]
@@ -173,13 +174,14 @@ fn what_cannot_be_an_approval_is_said() {
     let signed = |statement: String| Signed { statement, ..right.clone() };
     let cut = right.statement.trim_end().to_owned();
     let cases = [
-        (signed(String::new()), NotApproved::Unreadable(BadStatement::Header)),
-        (signed(cut), NotApproved::Unreadable(BadStatement::Field("nonce"))),
-        (signed(format!("{}\n", right.statement)), NotApproved::Unreadable(BadStatement::Trailing)),
-        (signed(right.statement.replace('\n', "\r\n")), NotApproved::Unreadable(BadStatement::Header)),
-        (signed("x".repeat(limits::STATEMENT)), NotApproved::Unreadable(BadStatement::Header)),
-        (signed("x".repeat(limits::STATEMENT + 1)), NotApproved::TooLong),
-        (Signed { signature: "x".repeat(limits::SIGNATURE + 1), ..right.clone() }, NotApproved::TooLong),
+        (signed(String::new()), NotAccepted::Unreadable(BadStatement::Header)),
+        (signed(cut), NotAccepted::Unreadable(BadStatement::Field("nonce"))),
+        (signed(format!("{}\n", right.statement)), NotAccepted::Unreadable(BadStatement::Trailing)),
+        (signed(right.statement.replace('\n', "\r\n")), NotAccepted::Unreadable(BadStatement::Header)),
+        (signed("x".repeat(limits::STATEMENT)), NotAccepted::Unreadable(BadStatement::Header)),
+        (signed("x".repeat(limits::STATEMENT + 1)), NotAccepted::TooLong),
+        (Signed::one(right.statement.clone(), "x".repeat(limits::SIGNATURE + 1)), NotAccepted::TooLong),
+        (Signed { signatures: vec![right.signatures[0].clone(); 2], ..right.clone() }, NotAccepted::TooLong),
     ];
     for (signed, why) in cases {
         assert_eq!(refused(&world, signed), why);
@@ -193,7 +195,14 @@ fn a_statement_of_another_kind_approves_nothing() {
     assert_eq!(others.len(), 9);
     for other in others {
         let kind = other.kind();
-        assert_eq!(refused(&world, world.sign(other)), NotApproved::Kind(kind));
+        let step = world.step(world.awaiting(1, draft(1)), sign(world.sign(other)), at(2));
+        match (kind, step) {
+            ("question", Ok(step)) => assert_eq!(outcome(step), "waiting for the visitor: asked: visitor owner"),
+            ("refusal", Ok(step)) => assert_eq!(outcome(step), "refused: refused: owner"),
+            (_, Ok(step)) => panic!("{kind}: {}", outcome(step)),
+            ("revocation", Err(rejected)) => assert_eq!(rejected, Rejected::Stage("waiting for approval")),
+            (_, Err(rejected)) => assert_eq!(rejected, Rejected::NotAccepted(NotAccepted::Kind(kind))),
+        }
     }
 }
 
@@ -233,7 +242,7 @@ fn no_approval_of_one_request_or_draft_fits_another() {
         let signed = world.signed(*who, &draft(*nonce), 1);
         for (other, other_nonce) in &pairs {
             let state = world.awaiting(*other, draft(*other_nonce));
-            let fits = world.step(state, Input::Approved(signed.clone()), at(2)).is_ok();
+            let fits = world.step(state, sign(signed.clone()), at(2)).is_ok();
             assert_eq!(fits, (who, nonce) == (other, other_nonce));
             released += usize::from(fits);
         }
@@ -255,9 +264,9 @@ fn the_longest_words_in_their_longest_spelling_can_still_be_approved() {
     let origin = format!("vault.example.org/{}", "a".repeat(shared::tlog::ORIGIN_MAX - 18));
     let vault = Origin::new(&origin).unwrap();
     let signed = world.sign(approval(&vault, &state.request, &wide, choice));
-    let by = Authority { vault: &vault, signers: &world.signers, now: at(2) };
+    let by = Authority { vault: &vault, ..world.by(sure(at(2))) };
     let state = decide(state, Input::Composed(wide), &by).unwrap().next;
-    assert!(is_released(&decide(state, Input::Approved(signed), &by).unwrap().next));
+    assert!(is_released(&decide(state, sign(signed), &by).unwrap().next));
 }
 
 #[test]
@@ -266,19 +275,25 @@ fn a_release_that_cannot_be_described_to_the_visitor_is_not_made() {
     for title in [String::new(), "x".repeat(limits::TITLE + 1), "a\u{7}".into()] {
         let unfit = crate::Draft { subject: Line::Item(title), ..draft(1) };
         let signed = world.signed(1, &unfit, 1);
-        let rejected = world.step(world.awaiting(1, unfit), Input::Approved(signed), at(2)).err();
-        assert_eq!(rejected, Some(Rejected::NotApproved(NotApproved::Differs("subject"))));
+        let rejected = world.step(world.awaiting(1, unfit), sign(signed), at(2)).err();
+        assert_eq!(rejected, Some(Rejected::NotAccepted(NotAccepted::Differs("subject".into()))));
     }
 }
 
 #[test]
 fn every_refusal_to_approve_says_what_to_look_at() {
     let said = [
-        (NotApproved::TooLong, "too long"),
-        (NotApproved::Kind("refusal"), "refusal"),
-        (NotApproved::Differs("nonce"), "\"nonce\""),
-        (NotApproved::NotAfter, "90 days"),
-        (NotApproved::Collections, "between 1 and 20"),
+        (NotAccepted::TooLong, "too long"),
+        (NotAccepted::Unreadable(BadStatement::Header), "cannot be read"),
+        (NotAccepted::Words, "1 to 1000 bytes"),
+        (NotAccepted::DecidedAt, "15 minutes"),
+        (NotAccepted::Signature(BadSignature::Armor), "does not hold"),
+        (NotAccepted::Repeated, "another owner's signature"),
+        (few(1, 2), "1 of 2 owners"),
+        (NotAccepted::Kind("refusal"), "refusal"),
+        (NotAccepted::Differs("nonce".into()), "\"nonce\""),
+        (NotAccepted::NotAfter, "90 days"),
+        (NotAccepted::Collections, "between 1 and 20"),
     ];
     for (why, words) in said {
         assert!(Rejected::from(why.clone()).to_string().contains(words), "{why}");

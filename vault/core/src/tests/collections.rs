@@ -1,6 +1,6 @@
 //! Collections are counted by device, resumed without counting, and end where the owner said.
 
-use super::world::{PAYLOAD, World, at, collect, done, draft, is_released};
+use super::world::{PAYLOAD, World, at, collect, done, draft, is_released, sign};
 use crate::{Effect, Input, Permit, Rejected, Stage, State};
 use shared::ids::{CollectionId, Digest};
 use shared::limits;
@@ -38,7 +38,7 @@ fn devices_are_counted_up_to_the_number_approved() {
     let world = World::new();
     for allowed in [1, 2, limits::COLLECTIONS] {
         let signed = world.signed(1, &draft(1), allowed);
-        let mut state = world.moved(world.awaiting(1, draft(1)), Input::Approved(signed.clone()), at(2));
+        let mut state = world.moved(world.awaiting(1, draft(1)), sign(signed.clone()), at(2));
         for device in 1..=u8::try_from(allowed).unwrap() {
             let (next, kind, _) = collects(&world, state, device, 0);
             assert_eq!((kind, counted(&next).len()), (Some(LeafKind::Collected), usize::from(device)));

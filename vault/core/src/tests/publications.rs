@@ -2,7 +2,7 @@
 
 use super::owner::Owner;
 use super::world::{World, at, draft};
-use crate::{NotPublished, Published, Signed};
+use crate::{NotAccepted, NotPublished, Published, Signed};
 use shared::ids::{Digest, ItemId, Nonce};
 use shared::publication::{BadBundle, Bundle, Document, Entry};
 use shared::sshsig::BadSignature;
@@ -40,7 +40,7 @@ fn statement(world: &World, bytes: &[u8]) -> Publication {
 }
 
 fn verify(world: &World, signed: Signed, bytes: &[u8], newest: u64) -> Result<Published, NotPublished> {
-    Published::verify(signed, bytes.to_vec(), newest, &world.vault, &world.signers)
+    Published::verify(signed, bytes.to_vec(), newest, &world.vault, &world.owners)
 }
 
 #[test]
@@ -95,14 +95,20 @@ fn another_bundle_or_another_signature_is_refused() {
     let mut later = statement(&world, &bytes);
     later.prepared_at = at(1);
     let signatures = [
-        (world.sign(later).signature, BadSignature::Invalid),
-        (Owner::new(9).sign(&signed.statement).signature, BadSignature::UnknownKey),
-        (world.owner.sign_as("file", &signed.statement).signature, BadSignature::Namespace),
-        ("x".repeat(shared::limits::SIGNATURE + 1), BadSignature::Armor),
+        (world.sign(later), NotAccepted::Signature(BadSignature::Invalid)),
+        (Owner::new(9).sign(&signed.statement), NotAccepted::Signature(BadSignature::UnknownKey)),
+        (world.keys[0].sign_as("file", &signed.statement), NotAccepted::Signature(BadSignature::Namespace)),
+        (
+            Signed::one(String::new(), "x".repeat(shared::limits::SIGNATURE)),
+            NotAccepted::Signature(BadSignature::Armor),
+        ),
+        (Signed::one(String::new(), "x".repeat(shared::limits::SIGNATURE + 1)), NotAccepted::TooLong),
+        (Signed { signatures: Vec::new(), ..signed.clone() }, NotAccepted::TooFew { have: 0, need: 1 }),
+        (super::world::together(&signed, &signed), NotAccepted::TooLong),
     ];
-    for (signature, why) in signatures {
-        let refused = verify(&world, Signed { signature, ..signed.clone() }, &bytes, 0).err();
-        assert_eq!(refused, Some(NotPublished::Signature(why)));
+    for (Signed { signatures, .. }, why) in signatures {
+        let refused = verify(&world, Signed { signatures, ..signed.clone() }, &bytes, 0).err();
+        assert_eq!(refused, Some(NotPublished::NotAccepted(why)));
     }
 }
 
@@ -115,5 +121,34 @@ fn an_approval_or_a_broken_statement_publishes_nothing() {
     let mut signed = world.sign(statement(&world, &bytes));
     signed.statement.push('\n');
     let refused = verify(&world, signed, &bytes, 0).err();
-    assert_eq!(refused, Some(NotPublished::Unreadable(BadStatement::Trailing)));
+    assert_eq!(refused, Some(NotPublished::NotAccepted(NotAccepted::Unreadable(BadStatement::Trailing))));
+}
+
+#[test]
+fn a_publication_takes_as_many_owners_as_a_release() {
+    let world = World::with(2, 3);
+    let bytes = bundle(5).to_bytes().unwrap();
+    let [one, two] = [0, 1].map(|owner| world.sign_by(owner, statement(&world, &bytes)));
+    let both = super::world::together(&one, &two);
+    assert_eq!(verify(&world, both.clone(), &bytes, 0).ok().unwrap().signed(), &both);
+    for (signed, why) in [
+        (one.clone(), NotAccepted::TooFew { have: 1, need: 2 }),
+        (super::world::together(&one, &one), NotAccepted::Repeated),
+    ] {
+        assert_eq!(verify(&world, signed, &bytes, 0).err(), Some(NotPublished::NotAccepted(why)));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_publication_is_said() {
+    for (why, words) in [
+        (NotPublished::Other, "not a publication by this vault"),
+        (NotPublished::Bundle, "another bundle"),
+        (NotPublished::Version(3, 4), "version 3 is not above the published version 4"),
+        (NotPublished::BadBundle(BadBundle::Malformed), "update this node"),
+        (NotPublished::NotAccepted(NotAccepted::Repeated), "another owner's signature"),
+        (NotPublished::Frozen, "`vault thaw`"),
+    ] {
+        assert!(why.to_string().contains(words), "{why}");
+    }
 }

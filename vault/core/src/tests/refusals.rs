@@ -1,15 +1,27 @@
 //! A refusal without words cannot be told from a request that nobody has decided (promise P4).
 
-use super::world::{World, at, draft};
-use crate::{Input, Rejected, State};
+use super::world::{FIRST, FRESH, NO, World, answer, at, done, draft, named, outcome, sign, ticket};
+use crate::{Input, NotAccepted, Rejected, State, Words};
 use shared::limits;
 use shared::message::View;
+use shared::statement::{RecipientLine, Refusal, Statement, SubjectLine};
+use shared::time::Time;
+use shared::tlog::Origin;
 
 /// The same request at each undecided stage, twice.
 fn twins(world: &World) -> Vec<(State, State)> {
-    let make: [fn(&World) -> State; 4] =
-        [|w| w.received(1), |w| w.asked(1), |w| w.unprepared(1), |w| w.awaiting(1, draft(1))];
-    make.iter().map(|make| (make(world), make(world))).collect()
+    let stages = ["received", "question", "unprepared", "awaiting owner", "asked", "asked about a blank", "answered"];
+    stages.iter().map(|stage| (world.stage(stage), world.stage(stage))).collect()
+}
+
+/// Refuses without a word: at the desk, or with a signature wherever a statement can be made.
+fn refused(world: &World, state: State, now: Time) -> Vec<State> {
+    let mut refused = vec![world.moved(state.clone(), Input::Refused, now)];
+    if state.stage.nonce().is_some() {
+        let signed = world.sign(world.refusal(&state, None, now));
+        refused.push(world.moved(state, sign(signed), now));
+    }
+    refused
 }
 
 /// Instants around everything that could make a difference.
@@ -23,11 +35,12 @@ fn until_the_deadline_and_after_it_both_look_alike() {
     let world = World::new();
     for decided in [2, limits::ASKING_LIFE - 1] {
         for (waiting, twin) in twins(&world) {
-            let refused = world.moved(twin, Input::Refused, at(decided));
-            assert_eq!(refused.stage.name(), "refused");
-            assert_eq!(refused.shown(), waiting.shown());
-            for now in instants() {
-                assert_eq!(refused.shown().view(at(now)), waiting.shown().view(at(now)), "at {now} s");
+            for refused in refused(&world, twin, at(decided)) {
+                assert_eq!(refused.stage.name(), "refused");
+                assert_eq!((refused.shown(), refused.words()), (waiting.shown(), waiting.words()));
+                for now in instants() {
+                    assert_eq!(refused.shown().view(at(now)), waiting.shown().view(at(now)), "at {now} s");
+                }
             }
         }
     }
@@ -37,17 +50,22 @@ fn until_the_deadline_and_after_it_both_look_alike() {
 fn the_visitor_is_not_told_when_it_happens() {
     let world = World::new();
     for (_, twin) in twins(&world) {
-        let (_, _, effects) = super::world::done(world.step(twin, Input::Refused, at(2)).unwrap());
-        assert_eq!(super::world::named(&effects), "owner");
+        if twin.stage.nonce().is_some() {
+            let signed = world.sign(world.refusal(&twin, None, at(3)));
+            let (_, entry, effects) = done(world.step(twin.clone(), sign(signed.clone()), at(3)).unwrap());
+            assert_eq!((entry.map(|entry| entry.parts), named(&effects)), (Some(signed.parts()), "owner".into()));
+        }
+        let (_, _, effects) = done(world.step(twin, Input::Refused, at(3)).unwrap());
+        assert_eq!(named(&effects), "owner");
     }
 }
 
 #[test]
 fn withdrawing_after_it_looks_like_withdrawing_before_it() {
     let world = World::new();
-    for now in [3, limits::ASKING_LIFE - 1] {
+    for now in [4, limits::ASKING_LIFE - 1] {
         for (waiting, twin) in twins(&world) {
-            let refused = world.moved(twin, Input::Refused, at(2));
+            let refused = world.moved(twin, Input::Refused, at(3));
             let before = world.step(waiting, Input::Withdrawn, at(now)).unwrap();
             let after = world.step(refused, Input::Withdrawn, at(now)).unwrap();
             assert_eq!(before.entry, after.entry);
@@ -90,12 +108,117 @@ fn at_the_deadline_a_refusal_comes_out_exactly_as_a_lapse_does() {
         let refused = world.moved(twin, Input::Refused, at(2));
         assert_eq!(refused.ends_at(), waiting.ends_at());
         let [(lapsed, entry, effects), (told, same_entry, same_effects)] =
-            [waiting, refused].map(|state| super::world::done(world.step(state, Input::Tick, at(end)).unwrap()));
-        assert_eq!((entry, super::world::named(&effects)), (same_entry, super::world::named(&same_effects)));
+            [waiting, refused].map(|state| done(world.step(state, Input::Tick, at(end)).unwrap()));
+        assert_eq!((entry, named(&effects)), (same_entry, named(&same_effects)));
         // With the clock set back, neither looks alive again.
         for now in [0, end - 1, end, end + 1] {
             assert_eq!((lapsed.shown().view(at(now)), told.shown().view(at(now))), (View::Closed, View::Closed));
         }
         assert_eq!((lapsed.ends_at(), told.ends_at()), (None, None));
+    }
+}
+
+#[test]
+fn a_hidden_refusal_takes_the_answer_to_the_open_question_as_if_somebody_would_read_it() {
+    let world = World::new();
+    for stage in ["asked", "asked about a blank"] {
+        let waiting = world.moved(world.stage(stage), answer(FIRST, "Main Street."), at(4));
+        for refused in refused(&world, world.stage(stage), at(3)) {
+            assert_eq!(refused.words().and_then(crate::Spoken::question), Some(FIRST));
+            let other = world.step(refused.clone(), answer(FRESH, "Main Street."), at(4)).err();
+            assert_eq!(other, Some(Rejected::OtherQuestion));
+            let (told, entry, effects) = done(world.step(refused, answer(FIRST, "Main Street."), at(4)).unwrap());
+            let twin = done(world.step(world.stage(stage), answer(FIRST, "Main Street."), at(4)).unwrap());
+            assert_eq!((entry, told.talk.clone()), (twin.1, twin.0.talk));
+            assert_eq!((named(&effects), named(&twin.2)), ("visitor".into(), "owner visitor".into()));
+            assert_eq!((told.stage.name(), told.words(), told.ends_at()), ("refused", None, waiting.ends_at()));
+            for now in [4, 5, limits::ASKING_LIFE - 1, limits::ASKING_LIFE] {
+                assert_eq!(told.shown().view(at(now)), waiting.shown().view(at(now)));
+            }
+            for (words, same) in [("Main Street.", true), ("Another street.", false)] {
+                for state in [&told, &waiting] {
+                    let again = world.step(state.clone(), answer(FIRST, words), at(5)).map(outcome);
+                    assert_eq!(again.is_ok(), same);
+                    assert_eq!(again.err(), (!same).then_some(Rejected::OtherQuestion));
+                }
+            }
+        }
+    }
+}
+
+/// With or without a tick in between, an answer that comes too late is taken in neither.
+#[test]
+fn at_the_deadline_a_hidden_refusal_takes_no_answer_either() {
+    let (world, end) = (World::new(), at(limits::ASKING_LIFE));
+    for refused in refused(&world, world.stage("asked"), at(3)) {
+        for state in [world.stage("asked"), refused.clone(), world.moved(refused, Input::Tick, end)] {
+            let rejected = world.step(state, answer(FIRST, "Main Street."), end).err();
+            assert!(matches!(rejected, Some(Rejected::Stage(_))), "{rejected:?}");
+        }
+    }
+}
+
+#[test]
+fn words_of_refusal_are_shown_as_signed_until_the_deadline() {
+    let (world, end) = (World::new(), limits::ASKING_LIFE);
+    for stage in ["question", "unprepared", "awaiting owner", "asked", "asked about a blank", "answered"] {
+        let state = world.stage(stage);
+        let signed = world.sign(world.refusal(&state, Some(NO), at(4)));
+        let (state, entry, effects) = done(world.step(state, sign(signed.clone()), at(4)).unwrap());
+        let entry = entry.unwrap();
+        assert_eq!(
+            (entry.kind.as_str(), entry.parts, named(&effects)),
+            ("refused", signed.parts(), "visitor owner".into())
+        );
+        let spoken = state.words().unwrap();
+        assert_eq!((spoken.words(), spoken.question()), (&Words::Refusal(NO.into()), None));
+        assert_eq!((spoken.signed(), spoken.request()), (&signed, ticket(1).request()));
+        let views = [4, end - 1, end].map(|now| state.shown().view(at(now)));
+        assert_eq!((views, state.ends_at()), ([View::Refused, View::Refused, View::Closed], None));
+    }
+}
+
+type Change = (&'static str, fn(&mut Refusal));
+
+const CHANGES: [Change; 5] = [
+    ("vault", |r| r.vault = Origin::new("other.example.org/3f2a").unwrap()),
+    ("request", |r| r.request = ticket(2).request()),
+    ("subject", |r| r.subject = SubjectLine::Question("Curriculum vitae".into())),
+    ("recipient", |r| r.recipient = RecipientLine::Ticket(ticket(2))),
+    ("nonce", |r| r.nonce.0[0] ^= 1),
+];
+
+#[test]
+fn a_refusal_of_anything_else_refuses_nothing() {
+    let world = World::new();
+    for words in [None, Some(NO)] {
+        for (field, change) in CHANGES {
+            let state = world.awaiting(1, draft(1));
+            let Statement::Refusal(mut changed) = world.refusal(&state, words, at(2)) else { panic!("no refusal") };
+            change(&mut changed);
+            let rejected = world.step(state, sign(world.sign(changed)), at(2)).err();
+            assert_eq!(rejected, Some(Rejected::NotAccepted(NotAccepted::Differs(field.into()))));
+        }
+    }
+}
+
+#[test]
+fn a_refusals_words_and_instant_lie_within_their_limits() {
+    let world = World::new();
+    let long = "x".repeat(limits::WORDS + 1);
+    let skew = limits::DECISION_SKEW;
+    for (words, made, expected) in [
+        (Some(&long[1..]), 1000, Ok("refused: refused: visitor owner")),
+        (None, 1000 - skew, Ok("refused: refused: owner")),
+        (None, 1000 + skew, Ok("refused: refused: owner")),
+        (Some(&long[..]), 1000, Err(NotAccepted::Words)),
+        (Some(""), 1000, Err(NotAccepted::Words)),
+        (Some(NO), 999 - skew, Err(NotAccepted::DecidedAt)),
+        (None, 1001 + skew, Err(NotAccepted::DecidedAt)),
+    ] {
+        let state = world.awaiting(1, draft(1));
+        let signed = world.sign(world.refusal(&state, words, at(made)));
+        let found = world.step(state, sign(signed), at(1000)).map(outcome);
+        assert_eq!(found, expected.map(str::to_owned).map_err(Rejected::NotAccepted));
     }
 }

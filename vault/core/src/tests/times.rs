@@ -1,12 +1,18 @@
 //! Deadlines fall exactly on their second.
 
-use super::world::{World, at, collect, draft, is_released};
+use super::world::{World, at, collect, draft, is_released, sign, sure};
 use crate::{Input, Rejected, State};
 use shared::limits;
 use shared::message::View;
 
 fn undecided(world: &World) -> Vec<State> {
-    vec![world.received(1), world.asked(1), world.unprepared(1), world.awaiting(1, draft(1))]
+    vec![
+        world.received(1),
+        world.asked(1),
+        world.unprepared(1),
+        world.awaiting(1, draft(1)),
+        world.asked_back(world.awaiting(1, draft(1)), at(2)),
+    ]
 }
 
 #[test]
@@ -15,7 +21,8 @@ fn a_request_lapses_on_its_second_and_not_before() {
     for state in undecided(&world) {
         assert_eq!(state.request.lapses_at(), at(end));
         let views = [end - 1, end, end + 1].map(|now| state.shown().view(at(now)));
-        assert_eq!(views, [View::Waiting, View::Closed, View::Closed]);
+        let open = if state.words().is_some() { View::Question } else { View::Waiting };
+        assert_eq!(views, [open, View::Closed, View::Closed]);
     }
     for state in undecided(&world) {
         assert!(matches!(world.step(state, Input::Tick, at(end - 1)).err(), Some(Rejected::Stage(_))));
@@ -33,7 +40,7 @@ fn the_owner_may_approve_until_the_last_second() {
     for (now, released) in [(end - 1, true), (end, false), (end + 1, false)] {
         let mut chosen = world.approval(1, &draft(1), 1);
         chosen.not_after = at(end + 1000);
-        let step = world.step(world.awaiting(1, draft(1)), Input::Approved(world.sign(chosen)), at(now));
+        let step = world.step(world.awaiting(1, draft(1)), sign(world.sign(chosen)), at(now));
         match step {
             Ok(step) => assert!(released && is_released(&step.next)),
             Err(rejected) => assert!(!released && rejected == Rejected::Stage("lapsed")),
@@ -61,7 +68,8 @@ fn a_release_expires_on_its_second_and_not_before() {
 fn no_clock_is_too_late_to_count_with() {
     let world = World::new();
     let last = shared::time::Time::MAX;
-    let filed = crate::file(super::world::filing(1, super::world::item()), crate::LaneId(1), 0, last).unwrap().next;
+    let (filing, before) = (super::world::filing(1, super::world::item()), crate::Before::default());
+    let filed = crate::file(filing, crate::LaneId(1), &before, super::world::FIRST, sure(last)).unwrap().next;
     assert_eq!(filed.request.lapses_at(), last);
     assert_eq!(world.moved(filed, Input::Tick, last).stage.name(), "lapsed");
 }

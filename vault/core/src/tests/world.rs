@@ -1,9 +1,9 @@
-//! One vault, its owner, and requests at every stage; all invented.
+//! One vault, its owners, and requests at every stage; all invented.
 
 use super::owner::Owner;
 use crate::{
-    Authority, Choice, Commit, Draft, Effect, Input, LaneId, Line, Rejected, Signed, Stage, State, Step, Unprepared,
-    approval, decide, file,
+    Authority, Before, Choice, Commit, Draft, Effect, Going, Input, LaneId, Line, Now, Owners, Rejected, Signed, Stage,
+    State, Step, Unprepared, approval, decide, file, question, refusal, revocation,
 };
 use shared::ids::{CollectionId, Digest, ItemId, Nonce, Ticket, TicketHash};
 use shared::message::{Filing, Recipient, Subject};
@@ -17,6 +17,12 @@ use std::convert::Infallible;
 /// When the requests of these tests are filed.
 pub(super) const FILED: u64 = 1_795_338_843;
 pub(super) const PAYLOAD: &[u8] = b"# Curriculum vitae\n\nSam Sample, baker and teacher.\n";
+pub(super) const ASK: &str = "Which bakery do you hire for?";
+pub(super) const NO: &str = "Not before the spring; ask me again then.";
+/// What a stage that follows a signed text or an answer bears.
+pub(super) const FRESH: Nonce = Nonce([200; 16]);
+/// What the first draft or blank of a request bears.
+pub(super) const FIRST: Nonce = Nonce([1; 16]);
 
 /// A transaction that nothing can go wrong with.
 pub(super) struct Durable;
@@ -29,13 +35,20 @@ impl Commit for Durable {
 }
 
 pub(super) struct World {
-    pub(super) owner: Owner,
+    pub(super) keys: Vec<Owner>,
     pub(super) vault: Origin,
-    pub(super) signers: Signers,
+    pub(super) owners: Owners,
+    pub(super) cooling: u64,
+    pub(super) brake: Going,
 }
 
 pub(super) fn at(seconds: u64) -> Time {
     Time::from_unix(FILED + seconds)
+}
+
+/// An instant that nobody doubts.
+pub(super) fn sure(time: Time) -> Now {
+    Now { time, doubt: None }
 }
 
 pub(super) fn ticket(who: u8) -> TicketHash {
@@ -52,7 +65,7 @@ pub(super) fn item() -> Subject {
     Subject::Item(ItemId([5; 16]))
 }
 
-pub(super) fn question() -> Subject {
+pub(super) fn asks() -> Subject {
     Subject::Question(Text::new("Do you bake rye bread?").unwrap())
 }
 
@@ -71,6 +84,14 @@ pub(super) fn collect(device: u8, offset: u64) -> Input {
     Input::Collect { collection: CollectionId([device; 16]), offset }
 }
 
+pub(super) fn sign(signed: Signed) -> Input {
+    Input::Signed { signed, fresh: FRESH }
+}
+
+pub(super) fn answer(question: Nonce, words: &str) -> Input {
+    Input::Answered { question, answer: Text::new(words).unwrap(), fresh: FRESH }
+}
+
 /// The effects' names, in their order.
 pub(super) fn named(effects: &[Effect]) -> String {
     let name = |effect: &Effect| match effect {
@@ -83,20 +104,49 @@ pub(super) fn named(effects: &[Effect]) -> String {
 }
 
 /// Opens a step as if it had been committed.
-pub(super) fn done(step: Step) -> (State, Option<crate::LogEntry>, Vec<Effect>) {
+pub(super) fn done<S>(step: Step<S>) -> (S, Option<crate::LogEntry>, Vec<Effect>) {
     let Ok(effects) = step.effects.open(Durable);
     (step.next, step.entry, effects)
 }
 
+/// A step in words: the stage that it leads to, the entry's kind, the effects.
+pub(super) fn outcome(step: Step) -> String {
+    let (next, entry, effects) = done(step);
+    let kind = entry.map_or("-", |entry| entry.kind.as_str());
+    format!("{}: {kind}: {}", next.stage.name(), named(&effects))
+}
+
+/// Both signatures over one text, in this order.
+pub(super) fn together(first: &Signed, second: &Signed) -> Signed {
+    assert_eq!(first.statement, second.statement);
+    let signatures = [&first.signatures[..], &second.signatures[..]].concat();
+    Signed { signatures, ..first.clone() }
+}
+
 impl World {
+    /// One owner, whose signature releases at once.
     pub(super) fn new() -> Self {
-        let owner = Owner::new(1);
-        let signers = owner.signers();
-        Self { owner, vault: Origin::new("vault.example.org/3f2a").unwrap(), signers }
+        Self::with(1, 1)
+    }
+
+    /// `quorum` of `keys` owners must sign.
+    pub(super) fn with(quorum: usize, keys: u8) -> Self {
+        let keys: Vec<Owner> = (1..=keys).map(Owner::new).collect();
+        let owners = Self::owners(&keys, quorum);
+        let vault = Origin::new("vault.example.org/3f2a").unwrap();
+        Self { keys, vault, owners, cooling: 0, brake: Going::On }
+    }
+
+    pub(super) fn owners(keys: &[Owner], quorum: usize) -> Owners {
+        Owners::new(Signers::of(keys.iter().map(Owner::key).collect()), quorum).unwrap()
+    }
+
+    pub(super) fn by(&self, now: Now) -> Authority<'_> {
+        Authority::new(&self.vault, &self.owners, self.cooling, self.brake, now)
     }
 
     pub(super) fn step(&self, state: State, input: Input, now: Time) -> Result<Step, Rejected> {
-        decide(state, input, &Authority { vault: &self.vault, signers: &self.signers, now })
+        decide(state, input, &self.by(sure(now)))
     }
 
     /// The state after `input`, which must be possible.
@@ -104,16 +154,21 @@ impl World {
         self.step(state, input, now).unwrap().next
     }
 
+    pub(super) fn filed(&self, who: u8, subject: Subject) -> State {
+        file(filing(who, subject), LaneId(1), &Before::default(), FIRST, sure(at(0))).unwrap().next
+    }
+
     pub(super) fn received(&self, who: u8) -> State {
-        file(filing(who, item()), LaneId(1), 0, at(0)).unwrap().next
+        self.filed(who, item())
     }
 
     pub(super) fn asked(&self, who: u8) -> State {
-        file(filing(who, question()), LaneId(1), 0, at(0)).unwrap().next
+        self.filed(who, asks())
     }
 
     pub(super) fn unprepared(&self, who: u8) -> State {
-        self.moved(self.received(who), Input::Unprepared(Unprepared::NotListed), at(1))
+        let input = Input::Unprepared { why: Unprepared::NotListed, fresh: FIRST };
+        self.moved(self.received(who), input, at(1))
     }
 
     pub(super) fn awaiting(&self, who: u8, draft: Draft) -> State {
@@ -127,39 +182,102 @@ impl World {
         approval(&self.vault, &request, draft, choice)
     }
 
+    /// The first owner's signature.
     pub(super) fn sign(&self, statement: impl Into<Statement>) -> Signed {
-        self.owner.sign(&statement.into().render())
+        self.sign_by(0, statement)
+    }
+
+    pub(super) fn sign_by(&self, owner: usize, statement: impl Into<Statement>) -> Signed {
+        self.keys[owner].sign(&statement.into().render())
     }
 
     pub(super) fn signed(&self, who: u8, draft: &Draft, collections: u32) -> Signed {
         self.sign(self.approval(who, draft, collections))
     }
 
+    /// The question back that this state allows now.
+    pub(super) fn question(&self, state: &State, words: &str, now: Time) -> Statement {
+        let nonce = state.stage.nonce().unwrap_or(FIRST);
+        question(&self.vault, state, words.into(), now, nonce).into()
+    }
+
+    /// The refusal that this state allows now.
+    pub(super) fn refusal(&self, state: &State, words: Option<&str>, now: Time) -> Statement {
+        let nonce = state.stage.nonce().unwrap_or(FIRST);
+        refusal(&self.vault, state, words.map(str::to_owned), now, nonce).into()
+    }
+
+    /// The revocation of this state's release.
+    pub(super) fn revocation(&self, state: &State, now: Time) -> Statement {
+        let (Stage::Cooling(release, _) | Stage::Released(release)) = &state.stage else { panic!("no release") };
+        revocation(&self.vault, release, "sent to the wrong person".into(), now, Nonce([9; 16])).into()
+    }
+
+    /// The owner asks [`ASK`] back.
+    pub(super) fn asked_back(&self, state: State, now: Time) -> State {
+        let signed = self.sign(self.question(&state, ASK, now));
+        self.moved(state, sign(signed), now)
+    }
+
     /// Released at 2 s, collectable until 1000 s, by two devices.
     pub(super) fn released(&self, who: u8) -> State {
         let signed = self.signed(who, &draft(1), 2);
-        self.moved(self.awaiting(who, draft(1)), Input::Approved(signed), at(2))
+        self.moved(self.awaiting(who, draft(1)), sign(signed), at(2))
+    }
+
+    /// As [`Self::released`], but not before 100 s.
+    pub(super) fn cooling(&self, who: u8) -> State {
+        let by = Authority { cooling: 98, ..self.by(sure(at(2))) };
+        decide(self.awaiting(who, draft(1)), sign(self.signed(who, &draft(1), 2)), &by).unwrap().next
     }
 
     pub(super) fn collected(&self, who: u8) -> State {
         self.moved(self.released(who), collect(1, 0), at(3))
     }
 
+    pub(super) fn revoked(&self, state: State, now: Time) -> State {
+        let signed = self.sign(self.revocation(&state, now));
+        self.moved(state, sign(signed), now)
+    }
+
     /// Every stage, once; all but the lapsed and the expired exist at 10 s.
     pub(super) fn stages(&self) -> Vec<(&'static str, State)> {
-        let lapsed = |state| self.moved(state, Input::Tick, at(shared::limits::ASKING_LIFE));
+        let awaiting = || self.awaiting(1, draft(1));
+        let asked = || self.asked_back(awaiting(), at(2));
+        let refused = |words| {
+            let signed = self.sign(self.refusal(&awaiting(), words, at(2)));
+            self.moved(awaiting(), sign(signed), at(2))
+        };
         vec![
             ("received", self.received(1)),
             ("question", self.asked(1)),
             ("unprepared", self.unprepared(1)),
-            ("awaiting owner", self.awaiting(1, draft(1))),
+            ("awaiting owner", awaiting()),
+            ("asked", asked()),
+            ("asked about a blank", self.asked_back(self.asked(1), at(2))),
+            ("answered", self.moved(asked(), answer(FIRST, "Main Street."), at(3))),
+            ("answered to a blank", {
+                let asked = self.asked_back(self.asked(1), at(2));
+                self.moved(asked, answer(FIRST, "Main Street."), at(3))
+            }),
+            ("cooling", self.cooling(1)),
             ("released", self.released(1)),
             ("collected", self.collected(1)),
-            ("refused", self.moved(self.awaiting(1, draft(1)), Input::Refused, at(2))),
-            ("withdrawn", self.moved(self.awaiting(1, draft(1)), Input::Withdrawn, at(2))),
-            ("lapsed", lapsed(self.awaiting(1, draft(1)))),
+            ("refused", self.moved(awaiting(), Input::Refused, at(2))),
+            ("refused by signature", refused(None)),
+            ("refused with words", refused(Some(NO))),
+            ("refused while asked", self.moved(asked(), Input::Refused, at(3))),
+            ("withdrawn", self.moved(awaiting(), Input::Withdrawn, at(2))),
+            ("revoked", self.revoked(self.released(1), at(4))),
+            ("revoked while cooling", self.revoked(self.cooling(1), at(4))),
+            ("lapsed", self.moved(awaiting(), Input::Tick, at(shared::limits::ASKING_LIFE))),
             ("expired", self.moved(self.collected(1), Input::Tick, at(1000))),
         ]
+    }
+
+    /// The stage of this name.
+    pub(super) fn stage(&self, name: &str) -> State {
+        self.stages().into_iter().find(|(stage, _)| *stage == name).map(|(_, state)| state).unwrap()
     }
 }
 

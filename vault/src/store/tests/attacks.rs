@@ -23,10 +23,16 @@ async fn another_ticket_with_the_same_first_half_does_not_overwrite_a_request() 
 }
 
 #[test]
-fn a_store_whose_making_was_interrupted_says_so() {
+fn an_empty_store_is_refused_with_the_way_back_and_its_log_is_left_alone() {
     let place = Place::new();
     std::fs::write(place.file(), b"").unwrap();
-    assert!(matches!(open(&place.file(), &place.key()), Err(OpenError::Unfinished(_))));
+    let log = place.file().with_extension("db-wal");
+    std::fs::write(&log, b"all there is").unwrap();
+    let why = open(&place.file(), &place.key()).err().unwrap();
+    assert!(matches!(why, OpenError::Empty(_)) && why.is_integrity(), "{why}");
+    assert!(why.to_string().contains("restore the store from a backup"), "{why}");
+    assert_eq!(std::fs::read(log).unwrap(), b"all there is");
+    assert_eq!(std::fs::metadata(place.file()).unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -49,7 +55,7 @@ async fn a_chunk_that_was_swapped_after_the_approval_is_not_served() {
     running.act(move |t| t.file(super::filing(1, Subject::Item(item)), lane)).await.unwrap();
     running.act(|t| t.prepare(ticket(1))).await.unwrap();
     let signed = place.approve(&running.state(&place, 1).unwrap(), 1);
-    running.act(|t| t.decide(ticket(1), Input::Approved(signed))).await.unwrap();
+    running.act(|t| t.decide(ticket(1), super::signed(signed))).await.unwrap();
     let collect = |id: u8| {
         let input = Input::Collect { collection: CollectionId([id; 16]), offset: 0 };
         running.writer.act(move |t| t.decide(ticket(1), input))

@@ -63,14 +63,14 @@ async fn a_full_lane_takes_no_more_and_harms_no_other() {
         assert_eq!(file(&running, question(who), lane).await.unwrap(), Filed::New);
     }
     let full = file(&running, question(most), lane).await;
-    assert!(matches!(full, Err(WriteError::Rejected(Rejected::LaneFull))));
+    assert!(matches!(full, Err(WriteError::Rejected(Rejected::Full(_)))));
     // What is there may be filed again, and other lanes go on; an end makes no room, or the room would tell of it.
     assert_eq!(file(&running, question(0), lane).await.unwrap(), Filed::Before);
     assert_eq!(file(&running, question(most + 1), other).await.unwrap(), Filed::New);
     running.act(|t| t.decide(ticket(3), Input::Withdrawn)).await.unwrap();
     running.act(|t| t.decide(ticket(4), Input::Refused)).await.unwrap();
     let full = file(&running, question(most), lane).await;
-    assert!(matches!(full, Err(WriteError::Rejected(Rejected::LaneFull))));
+    assert!(matches!(full, Err(WriteError::Rejected(Rejected::Full(_)))));
 }
 
 #[tokio::test]

@@ -2,16 +2,17 @@
 
 use super::{NOON, Place, Running, filing, log_key, next_month, noon, question, reception, ticket};
 use crate::evidence::Notary;
-use crate::store::{Filed, Tip, WriteError, frontier, proven, signers_logged};
+use crate::store::{Filed, WriteError, frontier, keys_logged};
 use rusqlite::Connection;
 use shared::ids::{CollectionId, Digest, ItemId, Nonce};
 use shared::message::Subject;
 use shared::publication::Bundle;
+use shared::receipt::Kind;
 use shared::sshsig::{PublicKey, Signers};
-use shared::statement::Publication;
+use shared::statement::{Publication, Statement};
 use shared::text::Text;
 use shared::tlog::{self, Frontier, Leaf, LeafKind, VerifierKey};
-use vault_core::{Input, Line, LogEntry, Signed, Stage};
+use vault_core::{Input, LogEntry, Owners, Signed, Stage};
 
 fn leaves(running: &Running) -> Vec<Vec<u8>> {
     running
@@ -73,11 +74,7 @@ async fn live(place: &Place, running: &Running, item: ItemId, who: u32) -> usize
         running.act(move |t| t.prepare(ticket(who))).await.unwrap();
     } else {
         let answer = running.upload(format!("Yes, {who} loaves a day.").as_bytes()).await;
-        let compose = running.act(move |t| {
-            t.keep(answer)?;
-            let draft = t.answer_draft(Line::Question("Do you bake?".into()), (answer.sha256, answer.bytes))?;
-            t.decide(ticket(who), Input::Composed(draft))
-        });
+        let compose = running.act(move |t| t.compose(ticket(who), answer, None));
         compose.await.unwrap();
     }
     // This fails at every stage, and leaves no trace.
@@ -93,7 +90,7 @@ async fn live(place: &Place, running: &Running, item: ItemId, who: u32) -> usize
 
 async fn release(place: &Place, running: &Running, who: u32) -> usize {
     let signed = place.approve(&running.state(place, who).unwrap(), 2);
-    running.act(move |t| t.decide(ticket(who), Input::Approved(signed))).await.unwrap();
+    running.act(move |t| t.decide(ticket(who), super::signed(signed))).await.unwrap();
     for device in [1, 2, 1, 3] {
         let collect = Input::Collect { collection: CollectionId([device; 16]), offset: 0 };
         let result = running.act(move |t| t.decide(ticket(who), collect)).await;
@@ -143,18 +140,27 @@ async fn a_release_has_a_receipt_that_anybody_can_verify() {
     let notary = Notary {
         readers: running.readers.clone(),
         origin: place.origin.clone(),
-        signers: place.signers.clone(),
+        owners: place.owners.clone(),
         log_key: log_key(),
     };
-    let receipt = crate::evidence::receipt(&notary, &release).unwrap();
-    assert_eq!(receipt.verify(&place.signers, &key).as_ref(), Ok(release.approval()));
+    let request = ticket(4).request();
+    let receipt = crate::evidence::receipt(&notary, request, Kind::Approved, release.signed()).unwrap();
+    let approval = Statement::Approval(release.approval().clone());
+    assert_eq!(receipt.verify(place.owners.signers(), &key), Ok(approval));
     // Whatever is logged later, the receipt stays as it is: it tells nobody of it.
     live(&place, &running, item, 10).await;
-    assert_eq!(crate::evidence::receipt(&notary, &release).unwrap(), receipt);
-    let none = running.readers.read(|c| {
-        proven(c, ticket(4).request(), LeafKind::Refused, |frontier| Tip::sign(frontier, &place.origin, &log_key()))
-    });
-    assert!(none.unwrap().is_none());
+    let again = crate::evidence::receipt(&notary, request, Kind::Approved, release.signed()).unwrap();
+    assert_eq!(again, receipt);
+    for (kind, signed) in [(Kind::Refused, release.signed().clone()), (Kind::Approved, other_signed(release.signed()))]
+    {
+        assert!(crate::evidence::receipt(&notary, request, kind, &signed).is_err(), "{kind:?}");
+    }
+}
+
+/// The same text under a signature that differs.
+fn other_signed(signed: &Signed) -> Signed {
+    let signatures = signed.signatures.iter().map(|signature| signature.replace("SSH", "ssh")).collect();
+    Signed { signatures, ..signed.clone() }
 }
 
 #[tokio::test]
@@ -169,7 +175,7 @@ async fn a_stored_approval_that_was_altered_stops_everything_that_reads_it() {
         Ok(super::Done::quiet(()))
     });
     altered.await.unwrap();
-    let found = running.readers.read(|c| crate::store::requests(c, true, &place.origin, &place.signers));
+    let found = running.readers.read(|c| crate::store::requests(c, true, &place.origin, &place.owners));
     assert!(matches!(found, Err(WriteError::Record(_))));
     let collect = Input::Collect { collection: CollectionId([1; 16]), offset: 0 };
     assert!(matches!(running.act(|t| t.decide(ticket(4), collect)).await, Err(WriteError::Record(_))));
@@ -204,20 +210,23 @@ async fn the_newest_entry_about_keys_says_whose_they_are() {
     let place = Place::new();
     let running = place.run();
     let key = ed25519_dalek::SigningKey::from_bytes(&[9; 32]).verifying_key();
-    let new = Signers::of(vec![PublicKey::Ed25519 { key }]);
-    let logged = |signers: &Signers| running.readers.read(|c| signers_logged(c, signers)).unwrap();
-    assert_eq!((logged(&place.signers), logged(&new)), (true, false));
+    let new = Owners::new(Signers::of(vec![PublicKey::Ed25519 { key }]), 1).unwrap();
+    let logged = |owners: &Owners| {
+        let parts = place.own().named_with(owners);
+        running.readers.read(|c| keys_logged(c, &parts)).unwrap()
+    };
+    assert_eq!((logged(&place.owners), logged(&new)), (true, false));
     running.lane().await;
-    assert_eq!((logged(&place.signers), logged(&new)), (true, false));
-    let parts = vec![new.render().into_bytes()];
+    assert_eq!((logged(&place.owners), logged(&new)), (true, false));
+    let parts = place.own().named_with(&new);
     let entry = LogEntry { kind: LeafKind::Keys, time: noon(), parts };
     running.act(move |t| t.log(&entry, None).map(super::Done::quiet)).await.unwrap();
-    assert_eq!((logged(&place.signers), logged(&new)), (false, true));
+    assert_eq!((logged(&place.owners), logged(&new)), (false, true));
     let bytes = leaves(&running).pop().unwrap();
     assert_eq!(Leaf::parse(&bytes).map(|leaf| (leaf.kind, leaf.time.unix())), Ok((LeafKind::Keys, NOON)));
 }
 
-fn publication(place: &Place, version: u64) -> (Signed, Vec<u8>) {
+pub(super) fn publication(place: &Place, version: u64) -> (Signed, Vec<u8>) {
     let name = Text::new("Sam Sample").unwrap();
     let bundle = Bundle { version, name, documents: Vec::new(), catalogue: Vec::new() }.to_bytes().unwrap();
     let statement = Publication {
@@ -245,8 +254,15 @@ async fn publications_only_rise_and_come_back_as_signed() {
         assert_eq!((result.is_ok(), running.writer.tip().size() - size), (rises, u64::from(rises)), "{version}");
         assert_eq!(running.readers.read(crate::store::newest_version).unwrap(), newest);
         if rises {
-            let stored = running.readers.read(crate::store::newest_publication).unwrap().unwrap();
-            assert_eq!((stored.signed, stored.bundle), (signed, bundle));
+            let mut stored = Vec::new();
+            let each = |c: &Connection| {
+                crate::store::each_publication(c, |one| {
+                    stored.push((one.signed, one.bundle));
+                    Ok::<_, WriteError>(())
+                })
+            };
+            running.readers.read(each).unwrap();
+            assert_eq!(stored.pop(), Some((signed, bundle)));
         }
     }
     all_proven(&place, &running);

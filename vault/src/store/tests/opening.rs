@@ -44,11 +44,19 @@ fn an_existing_store_is_never_made_anew() {
 }
 
 #[test]
-fn a_newer_store_is_left_to_the_newer_version() {
+fn a_store_of_another_version_is_left_to_that_version() {
     let place = Place::new();
-    open(&place.file(), &place.key()).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
-    let why = refused(&place, &place.key());
-    assert!(matches!(why, OpenError::Newer { found: 2, .. }) && !why.is_integrity(), "{why}");
+    let set = |version: u32| {
+        let write = "PRAGMA user_version";
+        crate::store::open::connection(&place.file(), &place.key())
+            .execute_batch(&format!("{write} = {version}"))
+            .unwrap();
+        refused(&place, &place.key())
+    };
+    let why = set(3);
+    assert!(matches!(why, OpenError::Newer { found: 3, .. }) && !why.is_integrity(), "{why}");
+    let why = set(1);
+    assert!(matches!(why, OpenError::Early(_)) && !why.is_integrity(), "{why}");
 }
 
 #[test]

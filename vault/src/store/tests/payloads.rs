@@ -55,7 +55,7 @@ async fn what_was_uploaded_in_chunks_is_released_byte_for_byte_from_any_offset()
     let seen = running.readers.read(|c| preview(c, &draft)).unwrap().unwrap();
     assert!(rest(&running, seen) == bytes);
     let signed = place.approve(&running.state(&place, 1).unwrap(), 1);
-    running.act(|t| t.decide(ticket(1), Input::Approved(signed))).await.unwrap();
+    running.act(|t| t.decide(ticket(1), super::signed(signed))).await.unwrap();
     let end = bytes.len();
     for offset in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 77, 3 * CHUNK, end - 1, end] {
         let permit = permit(&running, 1, offset as u64).await;

@@ -1,0 +1,249 @@
+use super::*;
+use crate::testing::Captured;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use tempfile::TempDir;
+
+const VAULT: Digest = Digest([1; 32]);
+/// Names the small disk for the test's second run.
+const SMALL_DISK: &str = "WEBIZEN_TEST_SMALL_DISK";
+
+fn ticket(who: u16) -> TicketHash {
+    let mut hash = [0; 32];
+    hash[..2].copy_from_slice(&who.to_be_bytes());
+    TicketHash(hash)
+}
+
+fn sealed(fill: u8) -> Sealed {
+    Sealed::from_bytes(&vec![fill; Sealed::SIZE]).unwrap()
+}
+
+fn entry(who: u16) -> Entry {
+    Entry { number: who.into(), vault: VAULT, ticket: ticket(who), body: Digest([2; 32]), sealed: sealed(3) }
+}
+
+/// A spool in a folder of its own.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().join("spool")
+    }
+
+    fn open(&self) -> Spool {
+        Spool::open(self.folder()).unwrap()
+    }
+
+    fn file(&self, who: u16) -> PathBuf {
+        self.folder().join(entry::name(ticket(who).request()))
+    }
+
+    /// The names in the folder, or in the one of what was set aside.
+    fn names(&self, below: &str) -> Vec<String> {
+        let mut names: Vec<_> = listed(&self.folder().join(below)).unwrap().into_iter().map(|(_, name)| name).collect();
+        names.sort();
+        names
+    }
+}
+
+fn keep(spool: &Spool, who: u16) {
+    spool.keep(VAULT, ticket(who), Digest([2; 32]), sealed(who as u8)).unwrap();
+}
+
+/// Takes everything out, oldest first.
+fn drain(spool: &Spool) -> Vec<TicketHash> {
+    let mut all = Vec::new();
+    while let Some(next) = spool.oldest(|_| true) {
+        spool.read(&next).unwrap();
+        assert!(spool.remove(&next.ticket).unwrap().is_some());
+        all.push(next.ticket);
+    }
+    all
+}
+
+#[test]
+fn what_is_kept_comes_out_in_its_order_after_a_restart_too() {
+    let place = Place::new();
+    let spool = place.open();
+    // Names alone would sort otherwise.
+    for who in [9, 2, 7] {
+        keep(&spool, who);
+        assert!(spool.holds(&ticket(who)));
+    }
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&place.folder()), mode(&place.file(9))), (0o700, 0o600));
+    assert_eq!(spool.remove(&ticket(9)).unwrap(), Some(Offered::Never));
+    let spool = place.open();
+    keep(&spool, 1);
+    let oldest = spool.oldest(|_| true).unwrap();
+    assert_eq!((oldest.ticket, spool.read(&oldest).unwrap()), (ticket(2), sealed(2)));
+    assert_eq!(drain(&spool), [ticket(2), ticket(7), ticket(1)]);
+    assert!(spool.oldest(|_| true).is_none() && place.names("").is_empty());
+    assert_eq!(spool.remove(&ticket(2)).unwrap(), None);
+}
+
+#[test]
+fn the_same_again_is_one_and_another_under_its_name_is_refused() {
+    let place = Place::new();
+    let spool = place.open();
+    keep(&spool, 5);
+    let before = fs::read(place.file(5)).unwrap();
+    spool.keep(VAULT, ticket(5), Digest([2; 32]), sealed(99)).unwrap();
+    let other = spool.keep(VAULT, ticket(5), Digest([8; 32]), sealed(5));
+    assert!(matches!(other, Err(NotKept::Other)), "{other:?}");
+    let mut twin = ticket(5);
+    twin.0[31] = 1;
+    assert_eq!(twin.request(), ticket(5).request());
+    assert!(matches!(spool.keep(VAULT, twin, Digest([2; 32]), sealed(5)), Err(NotKept::Other)));
+    assert!(!spool.holds(&twin) && spool.remove(&twin).unwrap().is_none());
+    assert_eq!((fs::read(place.file(5)).unwrap(), place.names("").len()), (before, 1));
+    // A restart forgets neither.
+    let spool = place.open();
+    keep(&spool, 5);
+    assert!(matches!(spool.keep(VAULT, ticket(5), Digest([8; 32]), sealed(5)), Err(NotKept::Other)));
+}
+
+#[test]
+fn a_full_spool_takes_no_more_until_one_is_gone() {
+    let place = Place::new();
+    drop(place.open());
+    for who in 0..limits::SPOOL as u16 {
+        fs::write(place.file(who), entry(who).to_bytes()).unwrap();
+    }
+    let spool = place.open();
+    let next = limits::SPOOL as u16;
+    let full = spool.keep(VAULT, ticket(next), Digest([2; 32]), sealed(1));
+    let Err(NotKept::Full { waiting, bytes }) = full else { panic!("{full:?}") };
+    assert_eq!((waiting, bytes), (limits::SPOOL, (limits::SPOOL * Entry::SIZE) as u64));
+    assert!(!place.file(next).exists());
+    // The same as one that waits needs no room.
+    keep(&spool, 7);
+    spool.remove(&ticket(0)).unwrap();
+    keep(&spool, next);
+    assert_eq!(place.names("").len(), limits::SPOOL);
+}
+
+#[test]
+fn what_is_set_aside_takes_room_too() {
+    let place = Place::new();
+    drop(place.open());
+    let ballast = place.folder().join(ASIDE).join("ballast");
+    fs::File::create(&ballast).unwrap().set_len(limits::SPOOL_BYTES - Entry::SIZE as u64).unwrap();
+    let spool = place.open();
+    keep(&spool, 1);
+    let full = spool.keep(VAULT, ticket(2), Digest([2; 32]), sealed(1));
+    assert!(matches!(full, Err(NotKept::Full { waiting: 1, bytes: limits::SPOOL_BYTES })), "{full:?}");
+    fs::remove_file(ballast).unwrap();
+    keep(&place.open(), 2);
+}
+
+#[test]
+fn what_a_crash_or_a_bad_disk_left_is_told_apart_from_what_is_whole() {
+    let place = Place::new();
+    let spool = place.open();
+    (1..=5).for_each(|who| keep(&spool, who));
+    // Cut, torn, altered, and one under another's name.
+    let whole = fs::read(place.file(1)).unwrap();
+    fs::write(place.file(1), &whole[..700]).unwrap();
+    fs::write(place.file(2), b"").unwrap();
+    let mut altered = fs::read(place.file(3)).unwrap();
+    altered[4000] ^= 1;
+    fs::write(place.file(3), altered).unwrap();
+    fs::copy(place.file(4), place.file(6)).unwrap();
+    fs::write(place.folder().join("notes.txt"), "not an entry").unwrap();
+    // Written, but never put into its place: nobody was told that it was kept.
+    let unfinished = files::temporary(&place.file(7));
+    fs::write(&unfinished, &whole[..100]).unwrap();
+    let (log, _guard) = Captured::start();
+    let spool = place.open();
+    assert_eq!(drain(&spool), [ticket(4), ticket(5)]);
+    let name = |who| entry::name(ticket(who).request());
+    assert_eq!(place.names(ASIDE), [name(1), name(2), name(3), name(6), "notes.txt".into()]);
+    assert!(!unfinished.exists() && place.names("").is_empty());
+    for who in [1, 2, 3, 6] {
+        assert!(spool.has_set_aside(ticket(who).request()) && !spool.holds(&ticket(who)));
+        assert!(log.text().contains(&name(who)), "{}", log.text());
+    }
+    let log = log.text();
+    for why in ["it has 700 bytes", "not those that were written", "under another name", "name is no entry's"] {
+        assert!(log.contains(why), "{why} is not in:\n{log}");
+    }
+    assert!(log.contains("delete the files once you need them no more"), "{log}");
+}
+
+#[test]
+fn damage_while_it_waits_is_found_before_it_is_sent() {
+    let place = Place::new();
+    let spool = place.open();
+    (1..=2).for_each(|who| keep(&spool, who));
+    fs::write(place.file(1), entry(1).to_bytes()).unwrap();
+    let first = spool.oldest(|_| true).unwrap();
+    let why = spool.read(&first).unwrap_err();
+    assert!(matches!(why, Unusable::Damaged(Damage::Altered)), "whole, but not what was kept: {why}");
+    spool.set_aside(&first.ticket, &why);
+    assert!(place.folder().join(ASIDE).join(entry::name(ticket(1).request())).exists());
+    assert_eq!(drain(&spool), [ticket(2)]);
+    keep(&spool, 3);
+    fs::remove_file(place.file(3)).unwrap();
+    let why = spool.read(&spool.oldest(|_| true).unwrap()).unwrap_err();
+    assert!(matches!(why, Unusable::File(_)), "{why}");
+    spool.set_aside(&ticket(3), &why);
+    assert!(spool.oldest(|_| true).is_none(), "a file that is gone holds nobody up");
+}
+
+#[test]
+fn a_request_that_may_have_left_is_known_as_such() {
+    let place = Place::new();
+    let spool = place.open();
+    keep(&spool, 1);
+    spool.mark(&ticket(1), Offered::Perhaps);
+    keep(&spool, 2);
+    assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Perhaps));
+    let spool = place.open();
+    assert_eq!(spool.remove(&ticket(2)).unwrap(), Some(Offered::Perhaps), "nobody knows after a restart");
+}
+
+#[test]
+fn a_full_disk_keeps_nothing_half_and_goes_on_when_there_is_room() {
+    let name = "spool::tests::a_full_disk_keeps_nothing_half_and_goes_on_when_there_is_room";
+    let Some(disk) = std::env::var_os(SMALL_DISK).map(PathBuf::from) else { return on_a_small_disk(name) };
+    let spool = Spool::open(disk.join("spool")).unwrap();
+    let kept = (0..200).take_while(|who| {
+        let kept = spool.keep(VAULT, ticket(*who), Digest([2; 32]), sealed(1));
+        if let Err(error) = &kept {
+            assert!(error.to_string().contains("No space left"), "{error}");
+        }
+        kept.is_ok()
+    });
+    let kept = kept.count() as u16;
+    assert!(kept > 3 && kept < 200, "{kept}");
+    let names = || listed(&disk.join("spool")).unwrap().len();
+    assert_eq!((names(), spool.holds(&ticket(kept))), (kept.into(), false));
+    assert!(spool.keep(VAULT, ticket(kept), Digest([2; 32]), sealed(1)).is_err());
+    assert_eq!(names(), usize::from(kept));
+    spool.remove(&ticket(0)).unwrap();
+    keep(&spool, kept);
+    let spool = Spool::open(disk.join("spool")).unwrap();
+    assert_eq!(drain(&spool), (1..=kept).map(ticket).collect::<Vec<_>>());
+}
+
+/// Runs this test again on a file system of 256 KiB in a mount namespace of its own.
+fn on_a_small_disk(name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("unshare");
+    // Who is not root becomes it inside a user namespace.
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let script = format!("mount -t tmpfs -o size=256k tmpfs \"${SMALL_DISK}\" && exec \"$@\"");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
+    command.arg(std::env::current_exe().unwrap()).args(["--exact", name, "--nocapture"]);
+    let output = command.env(SMALL_DISK, folder.path()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}

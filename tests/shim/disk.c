@@ -1,0 +1,106 @@
+/* A disk that fails: for LD_PRELOAD in front of the C library. It counts every write and flush of files below $DISK_UNDER,
+ * and lets call number $DISK_AT fail with $DISK_ERROR (EIO or ENOSPC); with $DISK_TORN a failing write first writes half of
+ * its bytes; with $DISK_ON every later call fails too. $DISK_TRACE gets a line for each call: number, what, fault, file. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long count;
+static int trace = -1;
+
+static void note(const char *what, const char *fault, const char *file) {
+	char line[PATH_MAX + 64];
+	const char *path = getenv("DISK_TRACE");
+	if (trace < 0 && path)
+		trace = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	int length = snprintf(line, sizeof line, "%ld %s %s %s\n", count, what, fault, file);
+	if (trace >= 0 && length > 0)
+		syscall(SYS_write, trace, line, (size_t)length);
+}
+
+/* The error that this call is to fail with, or 0. */
+static int due(const char *what, const char *file) {
+	const char *under = getenv("DISK_UNDER"), *at = getenv("DISK_AT"), *error = getenv("DISK_ERROR");
+	if (!under || strncmp(file, under, strlen(under)) != 0)
+		return 0;
+	pthread_mutex_lock(&lock);
+	count++;
+	long wanted = at ? atol(at) : 0;
+	int fails = wanted > 0 && (count == wanted || (getenv("DISK_ON") && count > wanted));
+	note(what, fails ? "fails" : "passes", file + strlen(under));
+	pthread_mutex_unlock(&lock);
+	if (!fails)
+		return 0;
+	return error && strcmp(error, "ENOSPC") == 0 ? ENOSPC : EIO;
+}
+
+static int due_fd(const char *what, int fd) {
+	char link[32], file[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(link, file, sizeof file - 1);
+	if (length <= 0)
+		return 0;
+	file[length] = 0;
+	return due(what, file);
+}
+
+static int fail(int error) {
+	errno = error;
+	return -1;
+}
+
+#define NEXT(name, type, ...) ((type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name))
+
+ssize_t write(int fd, const void *bytes, size_t size) {
+	int error = due_fd("write", fd);
+	if (error) {
+		if (getenv("DISK_TORN"))
+			syscall(SYS_write, fd, bytes, size / 2);
+		return fail(error);
+	}
+	return NEXT("write", ssize_t, int, const void *, size_t)(fd, bytes, size);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
+	int error = due_fd("write", fd);
+	if (error) {
+		if (getenv("DISK_TORN"))
+			syscall(SYS_pwrite64, fd, bytes, size / 2, at);
+		return fail(error);
+	}
+	return NEXT("pwrite64", ssize_t, int, const void *, size_t, off64_t)(fd, bytes, size, at);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at) { return pwrite64(fd, bytes, size, at); }
+
+int fsync(int fd) {
+	int error = due_fd("flush", fd);
+	return error ? fail(error) : NEXT("fsync", int, int)(fd);
+}
+
+int fdatasync(int fd) {
+	int error = due_fd("flush", fd);
+	return error ? fail(error) : NEXT("fdatasync", int, int)(fd);
+}
+
+int ftruncate64(int fd, off64_t size) {
+	int error = due_fd("truncate", fd);
+	return error ? fail(error) : NEXT("ftruncate64", int, int, off64_t)(fd, size);
+}
+
+int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
+
+int rename(const char *from, const char *to) {
+	int error = due("rename", to);
+	return error ? fail(error) : NEXT("rename", int, const char *, const char *)(from, to);
+}

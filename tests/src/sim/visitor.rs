@@ -1,0 +1,350 @@
+//! A visitor: files, asks, files again, takes back, and collects with several devices that break off and resume.
+
+use super::dice::Dice;
+use super::keys::KEYS;
+use super::model::{Called, Delivered, NoAnswer};
+use super::world::World;
+use reception::driver::{Broker, BrokerError, Collected};
+use shared::ids::{CollectionId, ItemId, Ticket};
+use shared::message::{Delivery, Filing, Recipient, Refused, Subject, View};
+use shared::receipt::Receipt;
+use shared::statement::Statement;
+use shared::text::Text;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+use vault_core::LaneId;
+
+/// Devices of one visitor.
+const DEVICES: u64 = 5;
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Look,
+    FileAgain,
+    FileOther,
+    FileElsewhere,
+    Withdraw,
+    Collect,
+    Nobodys,
+}
+
+/// QUIC's own numbers and acknowledgements beside an answer, in bytes.
+const FRAMING: usize = 32;
+/// How often sizes are compared before they count as different.
+const LOOKS: usize = 4;
+
+/// How often each is done.
+const ACTS: [(u64, Act); 7] = [
+    (30, Act::Look),
+    (10, Act::FileAgain),
+    (6, Act::FileOther),
+    (5, Act::FileElsewhere),
+    (3, Act::Withdraw),
+    (40, Act::Collect),
+    (6, Act::Nobodys),
+];
+
+/// One visitor and the request that it files.
+pub struct Visitor {
+    world: Arc<World>,
+    dice: Dice,
+    front: usize,
+    ticket: Ticket,
+    filing: Filing,
+    /// What each device holds of the payload.
+    held: Vec<(CollectionId, Vec<u8>)>,
+}
+
+impl Visitor {
+    /// Somebody new at this reception.
+    pub fn new(world: Arc<World>, mut dice: Dice, front: usize, items: &[ItemId]) -> Self {
+        let ticket = Ticket::from_random(dice.bytes());
+        let subject = match dice.from(0..10) {
+            0..6 => Subject::Item(*dice.one(items)),
+            6 => Subject::Item(ItemId(dice.bytes())),
+            _ => Subject::Question(Text::new(format!("Question {}?", dice.from(0..1000))).unwrap()),
+        };
+        let filing = filing(&ticket, subject, &mut dice);
+        let held = (0..DEVICES).map(|_| (CollectionId(dice.bytes()), Vec::new())).collect();
+        Self { world, dice, front, ticket, filing, held }
+    }
+
+    /// Files until that is acknowledged, then does this and that until the world is calm.
+    pub async fn live(&mut self) {
+        let start = self.dice.from(0..20_000);
+        sleep(Duration::from_millis(start)).await;
+        while !self.world.is_calm() {
+            if self.world.model().is_acknowledged(&self.filing, lane(self.front)) {
+                let act = self.dice.weighted(&ACTS);
+                self.act(act).await;
+            } else {
+                let act = self.dice.weighted(&[(85, Act::FileAgain), (5, Act::FileOther), (10, Act::Look)]);
+                self.act(act).await;
+            }
+            let pause = self.dice.from(100..6000);
+            sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    /// In a calm world every call is answered, and what is ready arrives whole.
+    pub async fn conclude(&mut self) {
+        if self.world.model().is_acknowledged(&self.filing, lane(self.front)) {
+            self.act(Act::FileAgain).await;
+        }
+        let view = self.compare_sizes().await;
+        if matches!(view, Some(View::Ready(_))) {
+            for device in 0..self.held.len() {
+                let from = self.held[device].1.len() as u64;
+                self.collect(device, from, usize::MAX).await;
+            }
+        }
+    }
+
+    /// What is undecided or over must look like what was never there, down to the size of the answer on the wire. The link may
+    /// send a longer probe of the path beside an answer, so a difference counts only if it stays.
+    async fn compare_sizes(&mut self) -> Option<View> {
+        let mut view = None;
+        for _ in 0..LOOKS {
+            let nobodys = Ticket::from_random(self.dice.bytes());
+            let (own, size) = self.world.measured(self.front, self.look()).await;
+            let (_, nobodys) = self.world.measured(self.front, self.status(&nobodys)).await;
+            self.world.note(&format!("answers of at most {size} and {nobodys} bytes"));
+            let ready = matches!(own, Some(View::Ready(_)) | None);
+            view = own;
+            if ready || size.abs_diff(nobodys) <= FRAMING {
+                self.world.saw("sizes were compared");
+                return view;
+            }
+        }
+        self.world.broken("an undecided request's answer has another size than nobody's");
+        view
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Look => {
+                if self.look().await == Some(View::Question) {
+                    self.answer_question().await;
+                }
+            }
+            Act::FileAgain => self.file(self.front, self.filing.clone()).await,
+            Act::FileOther => {
+                let other = filing(&self.ticket, self.filing.subject.clone(), &mut self.dice);
+                self.file(self.front, other).await;
+            }
+            Act::FileElsewhere => self.file((self.front + 1) % self.world.fronts(), self.filing.clone()).await,
+            Act::Withdraw => self.withdraw().await,
+            Act::Collect => self.collect_something().await,
+            Act::Nobodys => {
+                let ticket = Ticket::from_random(self.dice.bytes());
+                self.status(&ticket).await;
+            }
+        }
+    }
+
+    fn broker(&self, front: usize) -> Result<Broker, NoAnswer> {
+        self.world.broker(front).ok_or(NoAnswer::Away)
+    }
+
+    async fn file(&self, front: usize, filing: Filing) {
+        let called = self.world.model().filing(&filing, lane(front));
+        let answer = match self.broker(front) {
+            Ok(broker) => broker.file(filing.clone()).await.map_err(no_answer),
+            Err(away) => Err(away),
+        };
+        self.world.saw(match answer {
+            Ok(()) => "a filing was acknowledged",
+            Err(NoAnswer::Refused(Refused::Malformed)) => "a filing with other words was refused",
+            Err(why) => unanswered(why),
+        });
+        self.note(&called, &format!("file at {front} {}: {answer:?}", filing.purpose.as_str()));
+        let verdict = self.world.model().filed(&called, &filing, lane(front), answer);
+        self.world.judge(verdict);
+    }
+
+    async fn look(&self) -> Option<View> {
+        self.status(&self.ticket).await
+    }
+
+    async fn status(&self, ticket: &Ticket) -> Option<View> {
+        let called = self.world.model().called(ticket.hash());
+        let answer = match self.broker(self.front) {
+            Ok(broker) => broker.status(ticket).await.map_err(no_answer),
+            Err(away) => Err(away),
+        };
+        self.world.saw(match answer {
+            Ok(View::Waiting) => "waiting",
+            Ok(View::Question) => "a question",
+            Ok(View::Ready(_)) => "ready",
+            Ok(View::Paused) => "stopped",
+            Ok(View::Refused) => "refused in words",
+            Ok(View::Closed) => "closed",
+            Err(why) => unanswered(why),
+        });
+        self.note(&called, &format!("status: {answer:?}"));
+        let verdict = match &answer {
+            Ok(view) => self.world.model().viewed(&called, view),
+            Err(why) => self.world.model().no_answer(&called, *why),
+        };
+        self.world.judge(verdict);
+        answer.ok()
+    }
+
+    /// Reads what the owner asks, with its proof, and answers, sometimes twice and sometimes otherwise.
+    async fn answer_question(&mut self) {
+        let Ok(broker) = self.broker(self.front) else { return };
+        let Ok(Some(receipt)) = broker.words(&self.ticket).await else { return };
+        let said = receipt.verify(&KEYS.signers(), &KEYS.verifier());
+        let Ok(Statement::Question(question)) = said else {
+            return self.world.broken(&format!("words that are no proven question: {said:?}"));
+        };
+        let verdict = self.world.model().heard(self.ticket.hash(), &question);
+        self.world.judge(verdict);
+        for _ in 0..self.dice.from(1..3) {
+            let words = Text::new(format!("Answer {}.", self.dice.from(0..2))).unwrap();
+            let called = self.world.model().called(self.ticket.hash());
+            let answer = broker.answer(&self.ticket, question.nonce, words).await;
+            self.note(&called, &format!("answer: {answer:?}"));
+            if answer.is_ok() {
+                self.world.saw("an answer was taken");
+            }
+        }
+    }
+
+    async fn withdraw(&self) {
+        let called = self.world.model().withdrawing(self.ticket.hash());
+        let answer = match self.broker(self.front) {
+            Ok(broker) => broker.withdraw(&self.ticket).await.map_err(no_answer),
+            Err(away) => Err(away),
+        };
+        self.note(&called, &format!("withdraw: {answer:?}"));
+        let verdict = match &answer {
+            Ok(view) => self.world.model().withdrawn(&called, view),
+            Err(why) => self.world.model().no_answer(&called, *why),
+        };
+        self.world.judge(verdict);
+    }
+
+    /// With any device, from where it is or from anywhere, to the end or not.
+    async fn collect_something(&mut self) {
+        let device = self.dice.from(0..self.held.len() as u64) as usize;
+        let held = self.held[device].1.len() as u64;
+        let offset = match self.dice.from(0..10) {
+            0..7 => held,
+            7 => 0,
+            8 => self.dice.from(0..held + 1),
+            _ => held + self.dice.from(0..300_000),
+        };
+        let pieces = *self.dice.one(&[0, 1, 3, 20, usize::MAX]);
+        self.collect(device, offset, pieces).await;
+    }
+
+    /// Takes at most so many pieces.
+    async fn collect(&mut self, device: usize, offset: u64, pieces: usize) {
+        let collection = self.held[device].0;
+        let called = self.world.model().collecting(self.ticket.hash(), collection);
+        let answer = match self.broker(self.front) {
+            Ok(broker) => broker.collect(&self.ticket, collection, offset).await.map_err(no_answer),
+            Err(away) => Err(away),
+        };
+        let why = match answer {
+            Ok(Collected::Delivery(delivery, mut payload)) => {
+                let (mut bytes, mut whole, mut left) = (Vec::new(), false, pieces);
+                while left > 0 {
+                    match payload.chunk().await {
+                        Ok(Some(piece)) => bytes.extend_from_slice(&piece),
+                        Ok(None) => whole = true,
+                        // The rest is asked for another time.
+                        Err(_) => break,
+                    }
+                    left = if whole { 0 } else { left - 1 };
+                }
+                return self.received(&called, device, offset, &delivery, bytes, whole);
+            }
+            Ok(Collected::Nothing) => None,
+            Err(why) => Some(why),
+        };
+        self.note(&called, &format!("collect {device} from {offset}: {why:?}"));
+        self.world.saw(match why {
+            None => "nothing was there to collect",
+            Some(NoAnswer::Refused(Refused::Collected)) => "every collection was used",
+            Some(NoAnswer::Refused(Refused::Malformed)) => "an offset beyond the end was refused",
+            Some(why) => unanswered(why),
+        });
+        let verdict = self.world.model().not_delivered(&called, collection, offset, why);
+        self.world.judge(verdict);
+    }
+
+    fn received(
+        &mut self,
+        called: &Called,
+        device: usize,
+        offset: u64,
+        delivery: &Delivery,
+        bytes: Vec<u8>,
+        whole: bool,
+    ) {
+        let line = format!("collect {device} from {offset}: {} bytes, whole: {whole}", bytes.len());
+        self.note(called, &line);
+        let proven = self.proves(&delivery.receipt, delivery);
+        let got = Delivered { manifest: &delivery.manifest, proven, offset, bytes: &bytes, whole };
+        let (collection, held) = &mut self.held[device];
+        let verdict = self.world.model().delivered(called, *collection, &got);
+        self.world.judge(verdict);
+        // What a device holds already never changes.
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        if from <= held.len() {
+            let overlap = bytes.len().min(held.len() - from);
+            if held[from..from + overlap] != bytes[..overlap] {
+                self.world.broken("a collection did not resume with the same bytes");
+            }
+            held.extend_from_slice(&bytes[overlap..]);
+        }
+        self.world.saw(match (whole, offset, bytes.len()) {
+            (true, 0, _) => "a payload came whole",
+            (true, _, 0) => "a receipt came alone",
+            (true, ..) => "a payload was resumed to its end",
+            (false, ..) => "a payload was broken off",
+        });
+    }
+
+    fn proves(&self, receipt: &Receipt, delivery: &Delivery) -> Result<(), String> {
+        let said = receipt.verify(&KEYS.signers(), &KEYS.verifier()).map_err(|e| format!("a receipt: {e}"))?;
+        let Statement::Approval(approval) = said else { return Err("a receipt of no approval".into()) };
+        let named = approval.request == self.ticket.hash().request()
+            && approval.payload == delivery.manifest.sha256
+            && approval.bytes == delivery.manifest.bytes
+            && approval.not_after == delivery.manifest.not_after;
+        if named { Ok(()) } else { Err("a receipt of another release".into()) }
+    }
+
+    fn note(&self, called: &Called, what: &str) {
+        let id = self.ticket.hash().request().to_string();
+        self.world.answered(called, &format!("visitor {}: {what}", &id[..8]));
+    }
+}
+
+fn filing(ticket: &Ticket, subject: Subject, dice: &mut Dice) -> Filing {
+    let purpose = Text::new(format!("Purpose {}", dice.from(0..1_000_000))).unwrap();
+    Filing { ticket: ticket.hash(), subject, purpose, contact: None, recipient: Recipient::Ticket }
+}
+
+/// The vault counts its pairings from one.
+pub fn lane(front: usize) -> LaneId {
+    LaneId(front as i64 + 1)
+}
+
+fn unanswered(why: NoAnswer) -> &'static str {
+    match why {
+        NoAnswer::Away => "the vault was away",
+        NoAnswer::Refused(_) => "the vault could not",
+    }
+}
+
+fn no_answer(error: BrokerError) -> NoAnswer {
+    match error {
+        BrokerError::Away => NoAnswer::Away,
+        BrokerError::Refused(refused) => NoAnswer::Refused(refused),
+    }
+}

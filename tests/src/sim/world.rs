@@ -1,0 +1,427 @@
+//! One seed's world: a vault and its receptions, the weather over them, and what is checked at the end.
+
+use super::dice::Dice;
+use super::fault::Fault;
+use super::keys::{FRONTS, KEYS};
+use super::model::{Called, Model};
+use super::net::{Net, Weather};
+use super::power::{Power, Wall};
+use super::store::{Disk, Ground, Item, MemoryStore, Troubles};
+use super::visitor::{Visitor, lane};
+use super::{Outcome, owner};
+use reception::driver::Broker;
+use sha2::{Digest as _, Sha256};
+use shared::ids::{ItemId, Ticket};
+use shared::statement::Statement;
+use shared::time::Time;
+use shared::tlog::LeafKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use vault::driver::{Driver, Lane};
+use vault_core::Stage;
+
+/// 2026-11-23, noon.
+const NOON: u64 = 1_795_435_200;
+/// Once nothing is wrong any more, the vault answers within this: a dead link's idle time, the longest pause between two
+/// dials, and a handshake.
+const RECOVERY: Duration = Duration::from_secs(55);
+/// No call is left without an answer for longer, whatever happens: each of its steps has a deadline of its own.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// After this a task that should end has not.
+const END: Duration = Duration::from_secs(300);
+
+/// What happened, in order.
+struct Trace {
+    digest: Sha256,
+    events: u64,
+    lines: Option<Vec<String>>,
+    broken: Option<String>,
+    slowest: Duration,
+    seen: BTreeMap<&'static str, u64>,
+}
+
+/// Everything that the tasks of one run share.
+pub struct World {
+    /// The vault's disk.
+    pub disk: Disk,
+    /// The vault's clock.
+    pub wall: Arc<Wall>,
+    net: Net,
+    start: Instant,
+    model: Mutex<Model>,
+    trace: Mutex<Trace>,
+    vault: Mutex<Option<(MemoryStore, Power)>>,
+    fronts: Vec<Mutex<Option<(Broker, Power)>>>,
+    calm: Mutex<bool>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn ip(node: usize) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, node as u8 + 1).into()
+}
+
+fn address(front: usize) -> SocketAddr {
+    SocketAddr::new(ip(front + 1), 7443)
+}
+
+/// Runs the world of one seed to its end.
+pub async fn run(seed: u64, fault: Fault, keep_lines: bool) -> Outcome {
+    let mut dice = Dice::of(seed, 1);
+    let fronts = if dice.chance(300) { FRONTS } else { 1 };
+    let world = Arc::new(World::new(seed, fault, fronts, keep_lines));
+    let items = world.furnish(&mut dice);
+    tokio::spawn(keep_vault(world.clone(), Dice::of(seed, 2)));
+    for front in 0..fronts {
+        tokio::spawn(keep_front(world.clone(), front, Dice::of(seed, 10 + front as u64)));
+    }
+    tokio::spawn(owner::decide(world.clone(), Dice::of(seed, 3)));
+    let mut visitors = Vec::new();
+    for who in 0..dice.from(2..6) {
+        let front = dice.from(0..fronts as u64) as usize;
+        let mut visitor = Visitor::new(world.clone(), Dice::of(seed, 100 + who), front, &items);
+        visitors.push(tokio::spawn(async move {
+            visitor.live().await;
+            visitor
+        }));
+    }
+    storm(&world, Dice::of(seed, 4)).await;
+    world.heal();
+    let recovery = world.recover().await;
+    owner::settle_clock(&world).await;
+    world.note("calm");
+    world.model().calm();
+    *lock(&world.calm) = true;
+    for visitor in visitors {
+        match tokio::time::timeout(END, visitor).await {
+            Ok(Ok(mut visitor)) => visitor.conclude().await,
+            Ok(Err(error)) => world.broken(&format!("a task failed: {error}")),
+            Err(_) => world.broken("a visitor's call has no end"),
+        }
+    }
+    world.audit();
+    world.outcome(seed, recovery)
+}
+
+impl World {
+    fn new(seed: u64, fault: Fault, fronts: usize, keep_lines: bool) -> Self {
+        let ground = Ground { origin: KEYS.origin.clone(), owners: KEYS.owners(), log_key: KEYS.log.clone() };
+        let wall = Wall::new(NOON, Dice::of(seed, 5));
+        let trace = Trace {
+            digest: Sha256::new(),
+            events: 0,
+            lines: keep_lines.then(Vec::new),
+            broken: None,
+            slowest: Duration::ZERO,
+            seen: BTreeMap::new(),
+        };
+        Self {
+            disk: Disk::new(Arc::new(ground), Dice::of(seed, 6), fault),
+            model: Mutex::new(Model::new(wall.clone())),
+            wall,
+            net: Net::new(seed),
+            start: Instant::now(),
+            trace: Mutex::new(trace),
+            vault: Mutex::default(),
+            fronts: (0..fronts).map(|_| Mutex::default()).collect(),
+            calm: Mutex::new(false),
+        }
+    }
+
+    /// Items, and the pairings.
+    fn furnish(&self, dice: &mut Dice) -> Vec<ItemId> {
+        let items: Vec<ItemId> = (0..3).map(|_| ItemId(dice.bytes())).collect();
+        for (place, item) in items.iter().enumerate() {
+            let payload = self.disk.keep(owner::payload(dice));
+            self.disk.platter().items.insert(*item, Item { title: format!("Item {place}"), payload });
+        }
+        let lane = |front| Lane {
+            id: lane(front),
+            line: KEYS.front_line(front, &address(front).to_string()),
+            paired_at: Time::from_unix(NOON),
+        };
+        self.disk.platter().lanes = (0..self.fronts.len()).map(lane).collect();
+        items
+    }
+
+    /// What must be true.
+    pub fn model(&self) -> MutexGuard<'_, Model> {
+        lock(&self.model)
+    }
+
+    /// Receptions.
+    pub fn fronts(&self) -> usize {
+        self.fronts.len()
+    }
+
+    /// Visitors' way in, while this reception is up.
+    pub fn broker(&self, front: usize) -> Option<Broker> {
+        lock(&self.fronts[front]).as_ref().map(|(broker, _)| broker.clone())
+    }
+
+    /// The desk's way in, while the vault is up.
+    pub fn store(&self) -> Option<MemoryStore> {
+        lock(&self.vault).as_ref().map(|(store, _)| store.clone())
+    }
+
+    /// Whether everybody is to come to an end.
+    pub fn is_calm(&self) -> bool {
+        *lock(&self.calm)
+    }
+
+    /// Notes what happened, with its simulated instant.
+    pub fn note(&self, what: &str) {
+        let mut trace = lock(&self.trace);
+        let line = format!("{:>9} ms  {what}", self.start.elapsed().as_millis());
+        trace.digest.update(line.as_bytes());
+        trace.digest.update(b"\n");
+        trace.events += 1;
+        if let Some(lines) = &mut trace.lines {
+            lines.push(line);
+        }
+    }
+
+    /// Notes a call's answer, and how long it took.
+    pub fn answered(&self, called: &Called, what: &str) {
+        self.note(what);
+        let took = called.since().elapsed();
+        let mut trace = lock(&self.trace);
+        trace.slowest = trace.slowest.max(took);
+        drop(trace);
+        if took > PATIENCE {
+            self.broken(&format!("an answer took {took:?}"));
+        }
+    }
+
+    /// Counts that something has come about.
+    pub fn saw(&self, what: &'static str) {
+        self.count(what, 1);
+    }
+
+    fn count(&self, what: &'static str, times: u64) {
+        *lock(&self.trace).seen.entry(what).or_default() += times;
+    }
+
+    /// The longest datagram that this reception is sent while `work` goes on.
+    pub async fn measured<T>(&self, front: usize, work: impl Future<Output = T>) -> (T, usize) {
+        self.net.measure(ip(front + 1));
+        let done = work.await;
+        (done, self.net.measured())
+    }
+
+    /// Takes the model's word.
+    pub fn judge(&self, verdict: Result<(), String>) {
+        if let Err(why) = verdict {
+            self.broken(&why);
+        }
+    }
+
+    /// A promise was broken; the first counts.
+    pub fn broken(&self, why: &str) {
+        self.note(&format!("BROKEN: {why}"));
+        lock(&self.trace).broken.get_or_insert_with(|| why.to_owned());
+    }
+
+    fn fell(&self, what: &str) {
+        self.note(&format!("{what} falls"));
+        self.saw("a machine fell");
+    }
+
+    fn heal(&self) {
+        self.note("everything heals");
+        self.net.set_weather(Weather::FAIR);
+        self.net.part([]);
+        self.disk.set_troubles(Troubles::default());
+    }
+
+    /// Waits until every reception's vault answers again; tells how long that took.
+    async fn recover(&self) -> Duration {
+        let healed = Instant::now();
+        let nobody = Ticket::from_random([0; 32]);
+        for front in 0..self.fronts.len() {
+            loop {
+                if let Some(broker) = self.broker(front)
+                    && broker.status(&nobody).await.is_ok()
+                {
+                    break;
+                }
+                if healed.elapsed() > END {
+                    self.broken("the vault never answered again");
+                    break;
+                }
+                sleep(Duration::from_millis(250)).await;
+            }
+        }
+        let took = healed.elapsed();
+        if took > RECOVERY {
+            self.broken(&format!("the vault answered again only after {took:?}"));
+        }
+        took
+    }
+
+    /// What the disk must hold at the end.
+    fn audit(&self) {
+        let states = self.disk.states();
+        let platter = self.disk.platter();
+        let mut nonces = BTreeSet::new();
+        let approvals: Vec<_> = platter.log.iter().filter(|entry| entry.leaf.kind == LeafKind::Approved).collect();
+        for entry in &approvals {
+            let ticket = states.iter().map(|state| state.ticket()).find(|ticket| ticket.request() == entry.request);
+            let statement = entry.parts.first().map(|text| Statement::parse(&String::from_utf8_lossy(text)));
+            let (Some(ticket), Some(Ok(Statement::Approval(approval)))) = (ticket, statement) else {
+                self.broken("the log has an approval that is none");
+                continue;
+            };
+            let verdict = self.model().logged(ticket, approval.nonce, &mut nonces);
+            self.judge(verdict);
+        }
+        for state in &states {
+            let Stage::Released(release) = &state.stage else { continue };
+            let signed = release.signed().statement.as_bytes();
+            if !approvals.iter().any(|entry| entry.parts.first().is_some_and(|text| text == signed)) {
+                self.broken("a release without a log entry");
+            }
+            self.note(&format!("in the end: {} released", state.request.id()));
+        }
+    }
+
+    fn outcome(&self, seed: u64, recovery: Duration) -> Outcome {
+        for entry in &self.disk.platter().log {
+            self.saw(entry.leaf.kind.as_str());
+        }
+        let (fates, mishaps) = (self.net.fates(), *self.disk.mishaps());
+        self.count("a datagram was lost", fates.lost);
+        self.count("a datagram came twice", fates.twice);
+        self.count("a datagram was corrupted", fates.corrupt);
+        self.count("junk came", fates.junk);
+        self.count("a commit failed", mishaps.failed);
+        self.count("the power went before a commit", mishaps.cut_before);
+        self.count("the power went after a commit", mishaps.cut_after);
+        let trace = lock(&self.trace);
+        let (datagrams, datagram_digest) = self.net.sent();
+        Outcome {
+            seed,
+            digest: shared::ids::hex(&trace.digest.clone().finalize()),
+            datagram_digest,
+            datagrams,
+            events: trace.events,
+            seen: trace.seen.clone(),
+            slowest: trace.slowest,
+            recovery,
+            simulated: self.start.elapsed(),
+            broken: trace.broken.clone(),
+            lines: trace.lines.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Starts the vault again whenever its power has gone.
+async fn keep_vault(world: Arc<World>, mut dice: Dice) {
+    loop {
+        let power = Power::on(world.net.host(ip(0)));
+        let (store, to_prepare) = world.disk.start(power.clone(), world.wall.clone());
+        let driver = Driver {
+            name: KEYS.vault_line().name,
+            origin: KEYS.origin.clone(),
+            identity: KEYS.vault.clone(),
+            sealing: KEYS.sealing(),
+            told: store.told.clone(),
+            store: store.clone(),
+            surroundings: world.wall.clone(),
+            network: Arc::new(power.plug()),
+        };
+        *lock(&world.vault) = Some((store, power.clone()));
+        world.note("the vault starts");
+        tokio::spawn(Arc::new(driver).run(to_prepare, power.off()));
+        // The sender lives as long as `power`.
+        drop(power.off().wait_for(|off| *off).await.map(|off| *off));
+        *lock(&world.vault) = None;
+        world.fell("the vault");
+        sleep(Duration::from_millis(dice.from(50..8000))).await;
+    }
+}
+
+/// Starts a reception again whenever its power has gone.
+async fn keep_front(world: Arc<World>, front: usize, mut dice: Dice) {
+    let wall = Wall::new(NOON + dice.from(0..300), Dice::of(dice.draw(), 7));
+    loop {
+        let power = Power::on(world.net.host(ip(front + 1)));
+        let name = format!("front{front}").parse().unwrap();
+        let line = KEYS.vault_line().to_string();
+        let driver = reception::driver::Driver::new(name, &line, PathBuf::new(), wall.clone()).unwrap();
+        let listener = driver.listen(&power.plug(), address(front), &KEYS.fronts[front]).unwrap();
+        *lock(&world.fronts[front]) = Some((driver.broker(), power.clone()));
+        world.note(&format!("reception {front} starts"));
+        tokio::spawn(driver.run(listener, power.off()));
+        drop(power.off().wait_for(|off| *off).await.map(|off| *off));
+        *lock(&world.fronts[front]) = None;
+        world.fell(&format!("reception {front}"));
+        sleep(Duration::from_millis(dice.from(50..8000))).await;
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    Weather,
+    Part,
+    Join,
+    Vault,
+    Front,
+    Clock,
+    Disk,
+}
+
+const BLOWS: [(u64, Blow); 7] = [
+    (25, Blow::Weather),
+    (12, Blow::Part),
+    (20, Blow::Join),
+    (10, Blow::Vault),
+    (10, Blow::Front),
+    (5, Blow::Clock),
+    (15, Blow::Disk),
+];
+
+/// An hour, a day.
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+
+/// Lets things go wrong for a while.
+async fn storm(world: &Arc<World>, mut dice: Dice) {
+    let end = Instant::now() + Duration::from_secs(dice.from(30..120));
+    while Instant::now() < end {
+        sleep(Duration::from_millis(dice.from(200..8000))).await;
+        let blow = dice.weighted(&BLOWS);
+        world.note(&format!("storm: {blow:?}"));
+        match blow {
+            Blow::Weather => world.net.set_weather(Weather::draw(&mut dice)),
+            Blow::Part => world.net.part([ip(dice.from(0..world.fronts.len() as u64 + 1) as usize)]),
+            Blow::Join => world.net.part([]),
+            Blow::Vault => {
+                if let Some((_, power)) = &*lock(&world.vault) {
+                    power.cut();
+                }
+            }
+            Blow::Front => {
+                let front = dice.from(0..world.fronts.len() as u64) as usize;
+                if let Some((_, power)) = &*lock(&world.fronts[front]) {
+                    power.cut();
+                }
+            }
+            Blow::Clock => {
+                let seconds = [60, 2 * HOUR, 3 * DAY, 15 * DAY, -30, -HOUR, -2 * DAY];
+                world.wall.jump(*dice.one(&seconds));
+            }
+            Blow::Disk => {
+                let (fail, cut) = (*dice.one(&[0, 50, 300]), *dice.one(&[0, 20, 100]));
+                world.disk.set_troubles(Troubles { fail, cut });
+            }
+        }
+    }
+}

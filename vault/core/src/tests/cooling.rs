@@ -1,0 +1,115 @@
+//! Between the last signature and the release the owner may still think better of it.
+
+use super::world::{World, at, collect, done, draft, is_released, named, outcome, sign, sure};
+use crate::{Authority, Doubt, Going, Input, NotAccepted, Now, Rejected, Stage, State, Step, decide};
+use shared::limits;
+use shared::message::View;
+use shared::tlog::LeafKind;
+
+fn tick(world: &World, state: State, seconds: u64) -> Result<Step, Rejected> {
+    world.step(state, Input::Tick, at(seconds))
+}
+
+#[test]
+fn nothing_is_collectable_before_its_end_and_the_visitor_sees_no_difference() {
+    let world = World::new();
+    let by = Authority { cooling: 98, ..world.by(sure(at(2))) };
+    let signed = world.signed(1, &draft(1), 2);
+    let (state, entry, effects) = done(decide(world.awaiting(1, draft(1)), sign(signed.clone()), &by).unwrap());
+    let entry = entry.unwrap();
+    assert_eq!((entry.kind, entry.parts, named(&effects)), (LeafKind::Approved, signed.parts(), "owner".into()));
+    let Stage::Cooling(release, until) = &state.stage else { panic!("{}", state.stage.name()) };
+    assert_eq!((release.signed(), *until, state.ends_at()), (&signed, at(100), Some(at(100))));
+    for seconds in [2, 99, 100, 999] {
+        assert_eq!(state.shown().view(at(seconds)), View::Waiting);
+        assert_eq!(
+            world.step(state.clone(), collect(1, 0), at(seconds)).err(),
+            Some(Rejected::Stage("approved, cooling off"))
+        );
+    }
+    assert_eq!(state.shown().view(at(limits::ASKING_LIFE)), View::Closed);
+}
+
+#[test]
+fn it_ends_on_its_second_and_not_before() {
+    let world = World::new();
+    assert_eq!(tick(&world, world.cooling(1), 99).err(), Some(Rejected::Stage("approved, cooling off")));
+    for seconds in [100, 101, 999] {
+        let (state, entry, effects) = done(tick(&world, world.cooling(1), seconds).unwrap());
+        let entry = entry.unwrap();
+        assert_eq!(
+            (entry.kind, entry.time, named(&effects)),
+            (LeafKind::Released, at(seconds), "visitor owner".into())
+        );
+        assert!(is_released(&state));
+        assert_eq!(state, world.released(1));
+    }
+}
+
+/// The vault was off, or stopped, until it was too late: the log does not say that anything could be collected.
+#[test]
+fn what_is_over_before_it_is_released_expires() {
+    let mut world = World::new();
+    for brake in [Going::On, Going::Frozen] {
+        world.brake = brake;
+        for seconds in [1000, 1001, 5000] {
+            let state = World::new().cooling(1);
+            assert_eq!(tick(&world, state, seconds).map(outcome), Ok("expired: expired: owner".into()));
+        }
+    }
+}
+
+#[test]
+fn the_release_must_outlast_it() {
+    let world = World::new();
+    let by = |cooling| Authority { cooling, ..world.by(sure(at(2))) };
+    for (cooling, fine) in [(997, true), (998, false), (999, false), (limits::COOLING_MAX, false), (u64::MAX, false)] {
+        let step = decide(world.awaiting(1, draft(1)), sign(world.signed(1, &draft(1), 1)), &by(cooling));
+        match step {
+            Ok(step) => assert!(fine && matches!(step.next.stage, Stage::Cooling(..)), "{cooling}"),
+            Err(rejected) => assert!(!fine && rejected == Rejected::NotAccepted(NotAccepted::NotAfter), "{cooling}"),
+        }
+    }
+}
+
+#[test]
+fn only_one_owner_is_needed_to_think_better_of_what_two_have_signed() {
+    let mut world = World::with(2, 3);
+    world.cooling = 98;
+    let cooling = {
+        let approval = world.approval(1, &draft(1), 2);
+        let both = super::world::together(&world.sign_by(0, approval.clone()), &world.sign_by(1, approval));
+        world.moved(world.awaiting(1, draft(1)), sign(both), at(2))
+    };
+    let revocation = world.revocation(&cooling, at(50));
+    let revoked = world.moved(cooling, sign(world.sign_by(2, revocation)), at(50));
+    assert_eq!(revoked.stage.name(), "revoked");
+    assert!(matches!(tick(&world, revoked, 100).err(), Some(Rejected::Stage("revoked"))));
+}
+
+#[test]
+fn a_visitor_may_withdraw_and_hears_that_it_is_over() {
+    let world = World::new();
+    let step = world.step(world.cooling(1), Input::Withdrawn, at(50)).unwrap();
+    assert_eq!(step.next.shown().view(at(50)), View::Closed);
+    assert_eq!(outcome(step), "withdrawn: withdrawn: visitor owner");
+}
+
+#[test]
+fn a_stop_of_all_releases_holds_it_and_letting_go_releases_it() {
+    let mut world = World::new();
+    let cooling = world.cooling(1);
+    world.brake = Going::Frozen;
+    assert_eq!(tick(&world, cooling.clone(), 100).err(), Some(Rejected::Frozen));
+    world.brake = Going::On;
+    assert!(is_released(&tick(&world, cooling, 200).unwrap().next));
+}
+
+#[test]
+fn a_clock_in_doubt_does_not_end_it() {
+    let world = World::new();
+    for doubt in [Doubt::Back, Doubt::Ahead] {
+        let by = world.by(Now { time: at(500), doubt: Some(doubt) });
+        assert_eq!(decide(world.cooling(1), Input::Tick, &by).err(), Some(Rejected::Clock(doubt)));
+    }
+}

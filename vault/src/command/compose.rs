@@ -1,0 +1,192 @@
+//! `vault requests answer`, `edit` and `redact`: a new draft in place of the old one, which is then read and signed.
+
+use super::add::detect;
+use super::approve::named;
+use super::describe::framed;
+use super::requests::{conclude, open, short};
+use super::{CommandError, Owner, failed, say, size, tell, unexpected};
+use crate::cli::Terms;
+use crate::desk::{Case, Desk, DeskCall, DeskReply};
+use crate::editor;
+use crate::scratch::Scratch;
+use shared::limits;
+use shared::message::MediaType;
+use std::path::Path;
+use vault_core::Line;
+
+/// What is below this line in the editor is not sent.
+const CUT: &str = "---- what stands from this line on is not sent ----";
+/// What stands in place of words that were taken out.
+const MARK: &str = "[removed by the owner]";
+
+impl Owner {
+    pub(super) fn answer(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
+        let case = self.case(self.find(id)?)?;
+        let mut terminal = open()?;
+        let case = self.compose(&case)?;
+        conclude(self.decide(&mut terminal, &case, terms)?)
+    }
+
+    /// Has the owner write the answer; the request with its new draft.
+    pub(super) fn compose(&self, case: &Case) -> Result<Case, CommandError> {
+        let text = self.write(&self.template(case)?, "txt")?;
+        let plain = MediaType::new("text/plain; charset=utf-8").map_err(|e| CommandError::Failed(e.to_string()))?;
+        self.replace(case, text.as_bytes(), Some(plain))
+    }
+
+    /// Changes what would be released: in the editor, or by a file's bytes.
+    pub(super) fn edit(&self, id: &str, file: Option<&Path>, terms: &Terms) -> Result<(), CommandError> {
+        let case = self.case(self.find(id)?)?;
+        let mut terminal = open()?;
+        let case = match file {
+            Some(path) => {
+                let (bytes, media_type) = read(path)?;
+                self.replace(&case, &bytes, Some(media_type))?
+            }
+            None => {
+                let before = self.text_draft(&case)?;
+                let text = self.write(&format!("{before}{CUT}\nChange the text above.\n"), "txt")?;
+                self.replace(&case, text.as_bytes(), None)?
+            }
+        };
+        conclude(self.decide(&mut terminal, &case, terms)?)
+    }
+
+    /// Takes words out of what would be released, everywhere, leaving a visible mark.
+    pub(super) fn redact(&self, id: &str, hide: &[String], terms: &Terms) -> Result<(), CommandError> {
+        let case = self.case(self.find(id)?)?;
+        let mut terminal = open()?;
+        let (text, count) = without(&self.text_draft(&case)?, hide).map_err(CommandError::Failed)?;
+        let case = self.replace(&case, text.as_bytes(), None)?;
+        tell(&format!("{count} places were replaced by {MARK}."))?;
+        conclude(self.decide(&mut terminal, &case, terms)?)
+    }
+
+    /// What the owner makes of `initial` in an editor, without what stands below the cut.
+    pub(super) fn write(&self, initial: &str, extension: &str) -> Result<String, CommandError> {
+        let scratch = Scratch::new().map_err(|e| CommandError::Failed(e.to_string()))?;
+        scratch.notice().iter().try_for_each(|notice| tell(notice))?;
+        written(editor::compose(&scratch, initial, extension)?)
+    }
+
+    /// Freezes these bytes as the request's draft; the request with it.
+    fn replace(&self, case: &Case, bytes: &[u8], media_type: Option<MediaType>) -> Result<Case, CommandError> {
+        let call = DeskCall::Compose { id: case.id, media_type, bytes: bytes.len() as u64 };
+        let mut desk = Desk::call(&self.socket, &call)?;
+        desk.send(bytes)?;
+        let DeskReply::Stage(_) = desk.reply()? else { return Err(unexpected()) };
+        if case.pending.is_some() {
+            say("What other owners had signed of the earlier draft does not count any more.")?;
+        }
+        self.case(case.id)
+    }
+
+    /// The draft, if it is text.
+    fn text_draft(&self, case: &Case) -> Result<String, CommandError> {
+        let Some(draft) = &case.draft else {
+            return Err(CommandError::Failed(format!("request {} has no draft; it is {}", named(case), case.stage)));
+        };
+        let text = String::from_utf8(self.fetch(case.id, draft)?);
+        text.ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
+            let id = short(case.id);
+            CommandError::Failed(format!(
+                "what would be released is no text and cannot be changed here; change a copy in its own program, then give \
+                 that: vault requests edit {id} --file FILE"
+            ))
+        })
+    }
+
+    /// What the editor opens with: what was written before, and what is asked below a line that cuts it off.
+    fn template(&self, case: &Case) -> Result<String, CommandError> {
+        let earlier = match &case.draft {
+            Some(draft) if matches!(draft.subject, Line::Question(_)) => self.fetch(case.id, draft)?,
+            Some(_) | None => Vec::new(),
+        };
+        let earlier = String::from_utf8_lossy(&earlier).into_owned();
+        Ok(format!("{earlier}\n{CUT}\nWrite your answer above.\n\n{}", asked(case)))
+    }
+}
+
+/// What is asked, and what was said so far, framed.
+pub(super) fn asked(case: &Case) -> String {
+    let (label, words) = match &case.subject {
+        Line::Item(title) => ("item", title),
+        Line::Question(text) => ("question", text),
+    };
+    let mut lines = framed(label, words);
+    lines.extend(framed("purpose", &case.purpose));
+    for talk in &case.talk {
+        lines.extend(framed("you asked", &talk.question));
+        lines.extend(framed("answer", &talk.answer));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// An editor's text for words to a visitor.
+pub(super) fn blank(invitation: &str, case: &Case) -> String {
+    format!("\n{CUT}\n{invitation}\n\n{}", asked(case))
+}
+
+/// The text without what stands below the cut.
+fn written(text: String) -> Result<String, CommandError> {
+    let answer = match text.split_once(CUT) {
+        Some((answer, _)) => format!("{}\n", answer.trim_end()),
+        None => text,
+    };
+    if answer.trim().is_empty() {
+        return Err(CommandError::Refused("The text is empty. Nothing was changed; the request still waits.".into()));
+    }
+    Ok(answer)
+}
+
+/// `text` with every one of `hide` replaced by a mark, and how often; or what was not found.
+fn without(text: &str, hide: &[String]) -> Result<(String, usize), String> {
+    let (mut out, mut count) = (text.to_owned(), 0);
+    for words in hide {
+        let found = if words.is_empty() { 0 } else { out.matches(words.as_str()).count() };
+        if found == 0 {
+            return Err(format!(
+                "{:?} does not stand in the text, so nothing was changed; letters' case and line breaks matter",
+                shared::visible::line(words)
+            ));
+        }
+        out = out.replace(words.as_str(), MARK);
+        count += found;
+    }
+    Ok((out, count))
+}
+
+fn read(path: &Path) -> Result<(Vec<u8>, MediaType), CommandError> {
+    let length = std::fs::metadata(path).map_err(failed("read", path))?.len();
+    if length == 0 || length > limits::ITEM {
+        let what = format!("{} has {}; what is released has 1 byte to 64 MiB", path.display(), size(length));
+        return Err(CommandError::Failed(what));
+    }
+    let bytes = std::fs::read(path).map_err(failed("read", path))?;
+    let media_type = detect(&bytes[..bytes.len().min(8192)], path);
+    let media_type = media_type.map_err(|e| CommandError::Failed(format!("{}: {e}", path.display())))?;
+    Ok((bytes, media_type))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_taken_out_everywhere_or_nothing_is_changed() {
+        let text = "Anna lives in Bern. Anna works.\n";
+        let hidden = without(text, &["Anna".into(), "Bern".into()]).unwrap();
+        assert_eq!(hidden, (format!("{MARK} lives in {MARK}. {MARK} works.\n"), 3));
+        for missing in ["anna", "Basel", ""] {
+            assert!(without(text, &["Anna".into(), missing.into()]).unwrap_err().contains("nothing was changed"));
+        }
+    }
+
+    #[test]
+    fn what_stands_below_the_cut_is_not_sent() {
+        assert_eq!(written(format!("Yes.\n\n{CUT}\nquestion")).unwrap(), "Yes.\n");
+        assert_eq!(written("Yes.".into()).unwrap(), "Yes.");
+        assert!(written(format!(" \n{CUT}\nquestion")).is_err());
+    }
+}

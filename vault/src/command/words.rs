@@ -1,0 +1,190 @@
+//! `vault requests ask`, `refuse` and `sign`: the owner's words to a visitor, which are read once more and signed.
+
+use super::approve::who_asks;
+use super::compose::blank;
+use super::describe::describe;
+use super::requests::{Outcome, conclude, open, short};
+use super::{CommandError, Owner, say, unexpected, watch};
+use crate::cli::{Terms, Words};
+use crate::desk::{Case, Desk, DeskCall, DeskReply};
+use crate::prompt::{self, Answer, Body, Deed, Section, Sheet, Terminal, Timing};
+use shared::ids::RequestId;
+use shared::message::OwnersWords;
+use shared::statement::{Question, RecipientLine, Refusal, Statement, SubjectLine};
+use shared::time::Time;
+use std::path::Path;
+
+/// What is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Speech {
+    /// The owner wants to know something first.
+    Question(String),
+    /// The owner says no, and why.
+    Refusal(String),
+}
+
+impl Owner {
+    pub(super) fn ask_back(&self, id: &str, words: &Words) -> Result<(), CommandError> {
+        let case = self.case(self.find(id)?)?;
+        let mut terminal = open()?;
+        conclude(self.ask_visitor(&mut terminal, &case, words)?)
+    }
+
+    /// Has the owner write a question, unless it is given, and sign it.
+    pub(super) fn ask_visitor(
+        &self,
+        terminal: &mut Terminal,
+        case: &Case,
+        words: &Words,
+    ) -> Result<Outcome, CommandError> {
+        let invitation = "Write above what you want to know before you decide. The visitor reads it.";
+        let text = self.words(words.text.as_deref(), invitation, case)?;
+        self.speak(terminal, case, &Speech::Question(text), crate::daemon::now(), words.key.as_deref())
+    }
+
+    /// Refuses: in words that are signed, or silently, after showing the request unless the owner said yes already.
+    pub(super) fn ask_to_refuse(&self, id: &str, yes: bool, words: &Words) -> Result<(), CommandError> {
+        let id = self.find(id)?;
+        if words.wanted() {
+            let case = self.case(id)?;
+            return conclude(self.refuse_in_words(&mut open()?, &case, words)?);
+        }
+        if !yes {
+            describe(&self.case(id)?).iter().try_for_each(|line| say(line))?;
+            if !watch::confirmed(&open()?)? {
+                return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
+            }
+        }
+        self.refuse(id)
+    }
+
+    /// Has the owner write why not, unless it is given, and sign it.
+    pub(super) fn refuse_in_words(
+        &self,
+        terminal: &mut Terminal,
+        case: &Case,
+        words: &Words,
+    ) -> Result<Outcome, CommandError> {
+        let invitation = "Write above why not. The visitor reads it, and the request is closed for good.";
+        let text = self.words(words.text.as_deref(), invitation, case)?;
+        self.speak(terminal, case, &Speech::Refusal(text), crate::daemon::now(), words.key.as_deref())
+    }
+
+    pub(super) fn refuse(&self, id: RequestId) -> Result<(), CommandError> {
+        let DeskReply::Refused { requests } = Desk::ask(&self.socket, &DeskCall::Refuse { id })? else {
+            return Err(unexpected());
+        };
+        match requests {
+            1 => say("Refused. The visitor sees no difference until the request lapses."),
+            n => say(&format!(
+                "Refused, with {} more in the same words. The visitors see no difference until the requests lapse.",
+                n - 1
+            )),
+        }
+    }
+
+    /// Signs what other owners have signed already, whatever it is.
+    pub(super) fn sign_pending(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
+        let case = self.case(self.find(id)?)?;
+        let Some(pending) = &case.pending else {
+            let id = short(case.id);
+            return Err(CommandError::Failed(format!(
+                "nobody has signed anything about request {id} that waits for more signatures; it is {}",
+                case.stage
+            )));
+        };
+        let unreadable = |e| CommandError::Integrity(format!("what waits for signatures is no statement: {e}"));
+        let mut terminal = open()?;
+        let said = Statement::parse(&pending.statement).map_err(unreadable)?;
+        let (speech, at) = if let Statement::Question(said) = said {
+            (Speech::Question(said.text), said.prepared_at)
+        } else if let Statement::Refusal(Refusal { words: Some(words), decided_at, .. }) = said {
+            (Speech::Refusal(words), decided_at)
+        } else if matches!(said, Statement::Approval(_)) {
+            return conclude(self.decide(&mut terminal, &case, terms)?);
+        } else {
+            return Err(CommandError::Failed(format!(
+                "what waits for signatures is a {} without words; `vault requests refuse` does the same at once",
+                said.kind()
+            )));
+        };
+        let statement = statement(&self.config.origin, &case, &speech, at)?;
+        if statement.render() != pending.statement {
+            return Err(CommandError::Integrity(
+                "the text that other owners have signed is not about this request as it is now; nothing was signed. Ask them \
+                 what they signed, and look at the vault's log"
+                    .into(),
+            ));
+        }
+        conclude(self.speak(&mut terminal, &case, &speech, at, terms.key.as_deref())?)
+    }
+
+    /// Shows the words once more, and signs them if the owner says so.
+    fn speak(
+        &self,
+        terminal: &mut Terminal,
+        case: &Case,
+        speech: &Speech,
+        at: Time,
+        key: Option<&Path>,
+    ) -> Result<Outcome, CommandError> {
+        self.may_release()?;
+        let statement = statement(&self.config.origin, case, speech, at)?.render();
+        let sheet = sheet(case, speech, statement);
+        match prompt::ask(terminal, &sheet, Timing::default())? {
+            Answer::Yes { .. } => {
+                self.sign(case.id, sheet.statement, key)?;
+                Ok(Outcome::Signed)
+            }
+            Answer::Refuse | Answer::No | Answer::Copy => Ok(Outcome::Later),
+        }
+    }
+
+    /// Words that are given, or written in the editor; without white space around them.
+    fn words(&self, given: Option<&str>, invitation: &str, case: &Case) -> Result<String, CommandError> {
+        let text = match given {
+            Some(text) => text.to_owned(),
+            None => self.write(&blank(invitation, case), "txt")?,
+        };
+        let text = text.trim();
+        OwnersWords::new(text)
+            .map_err(|e| CommandError::Failed(format!("these words cannot be sent: {e}; nothing was changed")))?;
+        Ok(text.to_owned())
+    }
+}
+
+/// Built here, from what is shown; the daemon builds its own and compares.
+fn statement(origin: &shared::tlog::Origin, case: &Case, speech: &Speech, at: Time) -> Result<Statement, CommandError> {
+    let nonce = case.nonce.ok_or_else(|| CommandError::Failed(format!("this request is {}", case.stage)))?;
+    let (vault, request) = (origin.clone(), case.id);
+    let (subject, recipient) = (SubjectLine::from(&case.named), RecipientLine::Ticket(case.ticket));
+    Ok(match speech {
+        Speech::Question(text) => {
+            Question { vault, request, subject, recipient, text: text.clone(), prepared_at: at, nonce }.into()
+        }
+        Speech::Refusal(words) => {
+            Refusal { vault, request, subject, recipient, words: Some(words.clone()), decided_at: at, nonce }.into()
+        }
+    })
+}
+
+fn sheet(case: &Case, speech: &Speech, statement: String) -> Sheet {
+    let (what, words) = match speech {
+        Speech::Question(text) => ("Question about", text),
+        Speech::Refusal(words) => ("Refusal of", words),
+    };
+    let mut sections = who_asks(case);
+    sections.push(Section::Note("The reception's machine can read these words on their way.".into()));
+    if let Some(pending) = case.pending.as_ref().filter(|pending| pending.statement == statement) {
+        let (have, need) = (pending.signed_by.len(), pending.quorum);
+        let note = format!("{have} of {need} owners have signed exactly this: {}.", pending.signed_by.join(", "));
+        sections.push(Section::Note(note));
+    }
+    Sheet {
+        title: format!("{what} request {}", short(case.id)),
+        sections,
+        body: Body::Text { bytes: words.clone().into_bytes() },
+        statement,
+        deed: Deed::Release,
+    }
+}

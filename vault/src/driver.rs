@@ -1,0 +1,286 @@
+//! The vault's driver: answers a reception's calls, keeps the links, prepares drafts, and closes what time has ended.
+//!
+//! It knows clock, randomness, network and store as traits alone. The daemon hands it the machine's own; the simulator in
+//! `tests` hands it made-up ones, and so explores the code that ships. This module is all of the crate that others see.
+
+use crate::lanes::{Lanes, Links};
+use crate::news::News;
+use crate::table::Table;
+use crate::timekeeper::Timekeeper;
+use link::{Identity, Network};
+use node::Surroundings;
+use shared::ids::{Nonce, RequestId, TicketHash};
+use shared::message::{Filing, View, VisitorAnswer};
+use shared::pairing::NodeName;
+use shared::receipt::Receipt;
+use shared::time::Time;
+use shared::tlog::Origin;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use vault_core::{Clock, Doubt, Effect, Going, Input, LaneId, Now, Permit, Published, Rejected, Shown, Stage, State};
+
+pub use crate::sealing::{BadSealingKey, SealingKey};
+pub use crate::store::{Lane, WriteError};
+
+/// How often requests whose time is over are closed.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Seconds after which what is known of the clock is written down again.
+const KEEP_CLOCK: u64 = 600;
+
+/// The store as the driver needs it. A write is durable, and has been told through [`Told`], before its future completes;
+/// if it fails, nothing of it was written.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Where a reader stands in one payload.
+    type Cursor: Send;
+
+    /// Files a request; the same one again changes nothing.
+    fn file(&self, filing: Filing, lane: LaneId) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Moves a request along by one input; gives the permits that follow.
+    fn decide(&self, ticket: TicketHash, input: Input) -> impl Future<Output = Result<Vec<Effect>, WriteError>> + Send;
+
+    /// Takes a visitor's answer to a question back.
+    fn answer(
+        &self,
+        ticket: TicketHash,
+        question: Nonce,
+        answer: VisitorAnswer,
+    ) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// The receipt of the owner's words that the visitor can read now, if there are some.
+    fn words(&self, request: RequestId) -> impl Future<Output = Result<Option<Receipt>, WriteError>> + Send;
+
+    /// Remembers what is known of the clock.
+    fn keep_clock(&self, clock: Clock) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Freezes the item that a received request asks for, or hands the request to the owner with the reason.
+    fn prepare(&self, ticket: TicketHash) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Tickets whose request the passing of time has ended but nobody has closed.
+    fn due(&self, now: Time) -> impl Future<Output = Result<Vec<TicketHash>, WriteError>> + Send;
+
+    /// The receipt and the payload that a permit opens.
+    fn open(
+        &self,
+        permit: Permit,
+        request: RequestId,
+    ) -> impl Future<Output = Result<(Receipt, Self::Cursor), WriteError>> + Send;
+
+    /// The next piece of a payload and the cursor behind it; empty at the end.
+    fn next(&self, cursor: Self::Cursor) -> impl Future<Output = Result<(Vec<u8>, Self::Cursor), WriteError>> + Send;
+
+    /// The active pairings.
+    fn lanes(&self) -> impl Future<Output = Result<Vec<Lane>, WriteError>> + Send;
+}
+
+/// What the driver keeps in memory of what is durable, and who is told of it. A store calls this after each commit, and
+/// never before.
+#[derive(Clone)]
+pub struct Told {
+    pub(crate) table: Arc<Table>,
+    pub(crate) news: News,
+    pub(crate) clock: Arc<Timekeeper>,
+    frozen: Arc<AtomicBool>,
+    doubted: Arc<AtomicBool>,
+    published: Arc<RwLock<Option<Arc<Published>>>>,
+    prepare: mpsc::UnboundedSender<TicketHash>,
+}
+
+impl Told {
+    /// As it stands after a start, from every stored request, the newest publication, what is known of the clock, and whether
+    /// releases go on; with the queue of requests to be prepared.
+    pub fn new(
+        states: &[State],
+        published: Option<Published>,
+        clock: Clock,
+        surroundings: Arc<dyn Surroundings>,
+        going: Going,
+    ) -> (Self, mpsc::UnboundedReceiver<TicketHash>) {
+        let (prepare, to_prepare) = mpsc::unbounded_channel();
+        let told = Self {
+            clock: Arc::new(Timekeeper::new(clock, Box::new(move || surroundings.reading()))),
+            frozen: Arc::new(AtomicBool::new(going == Going::Frozen)),
+            doubted: Arc::default(),
+            table: Arc::new(Table::new(states.iter().map(|s| (s.ticket(), s.shown())))),
+            news: News::new(published.as_ref().map_or(0, Published::version)),
+            published: Arc::new(RwLock::new(published.map(Arc::new))),
+            prepare,
+        };
+        let received = states.iter().filter(|s| matches!(s.stage, Stage::Received));
+        received.for_each(|s| told.effect(Effect::Prepare(s.ticket())));
+        (told, to_prepare)
+    }
+
+    /// The instant, and whether it can be believed.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// A clock that believes what the machine shows now, to be written down before [`Self::go_by`].
+    pub fn right_clock(&self) -> Clock {
+        self.clock.proposal()
+    }
+
+    /// Goes by `clock` from now on, which is durable.
+    pub fn go_by(&self, clock: Clock) {
+        self.clock.set(clock);
+    }
+
+    /// What a visitor may be told.
+    pub(crate) fn view(&self, ticket: TicketHash) -> View {
+        let view = self.table.view(ticket, self.now().time);
+        if self.is_frozen() && matches!(view, View::Ready(_)) { View::Paused } else { view }
+    }
+
+    /// Releases stop, or go on.
+    pub fn going(&self, going: Going) {
+        self.frozen.store(going == Going::Frozen, Ordering::Release);
+    }
+
+    /// Whether an owner has stopped all releases.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    /// A request's view for visitors has changed.
+    pub fn shown(&self, ticket: TicketHash, shown: Shown) {
+        self.table.set(ticket, shown);
+    }
+
+    /// The clock is not believed; said in the log when it begins.
+    fn doubted(&self, doubt: Doubt) {
+        if !self.doubted.swap(true, Ordering::AcqRel) {
+            tracing::error!("{doubt}; nothing is approved, collected or ended by time until `vault clock` settles it");
+        }
+    }
+
+    /// Carries out an effect other than serving, for which a store answers its caller.
+    pub fn effect(&self, effect: Effect) {
+        match effect {
+            // Each receiver may be gone: nobody watches, or the daemon is stopping. The state is on disk either way.
+            Effect::Prepare(ticket) => {
+                let _ = self.prepare.send(ticket);
+            }
+            Effect::TellOwner => self.news.owner.send_modify(|n| *n += 1),
+            Effect::TellVisitor(lane, ticket) => {
+                let _ = self.news.visitors.send((lane, ticket));
+            }
+            Effect::Serve(permit) => drop(permit),
+        }
+    }
+
+    /// Serves `published` from now on.
+    pub(crate) fn announce(&self, published: Published) {
+        let version = published.version();
+        let mut current = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        // Two publications may be announced in another order than they were stored.
+        if current.as_ref().is_none_or(|held| held.version() < version) {
+            *current = Some(Arc::new(published));
+            self.news.published.send_replace(version);
+        }
+    }
+
+    pub(crate) fn published(&self) -> Option<Arc<Published>> {
+        self.published.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Everything that the driver works with.
+pub struct Driver<S> {
+    /// The vault's own name.
+    pub name: NodeName,
+    /// What its log is called.
+    pub origin: Origin,
+    /// Its key on the link.
+    pub identity: Identity,
+    /// Opens what receptions sealed while it was away.
+    pub sealing: SealingKey,
+    /// Where everything durable is.
+    pub store: S,
+    /// What is told after commits; the same that the store has.
+    pub told: Told,
+    /// Clock and randomness.
+    pub surroundings: Arc<dyn Surroundings>,
+    /// Where links go.
+    pub network: Arc<dyn Network>,
+}
+
+impl<S: Store> Driver<S> {
+    /// Runs every part on this runtime until `stop` becomes true, and then says goodbye to every reception. The daemon
+    /// spreads the same parts over its own runtimes.
+    pub async fn run(self: Arc<Self>, to_prepare: mpsc::UnboundedReceiver<TicketHash>, stop: watch::Receiver<bool>) {
+        let lanes = Lanes::new(self.clone(), Links::default(), stop);
+        tokio::select! {
+            // In this order, so that a simulated run can be had again.
+            biased;
+            () = lanes.keep() => {}
+            () = prepare(self.store.clone(), to_prepare) => {}
+            () = sweep(self.store.clone(), self.told.clone()) => {}
+        }
+    }
+}
+
+/// Freezes the items that received requests ask for. What a full or failing disk prevents is tried again with every sweep,
+/// and at the next start.
+pub(crate) async fn prepare<S: Store>(store: S, mut tickets: mpsc::UnboundedReceiver<TicketHash>) {
+    let (mut failed, mut beat) = (VecDeque::new(), tokio::time::interval(SWEEP));
+    loop {
+        let ticket = tokio::select! {
+            // In this order, so that a simulated run can be had again.
+            biased;
+            received = tickets.recv() => received,
+            _ = beat.tick(), if !failed.is_empty() => failed.pop_front(),
+        };
+        let Some(ticket) = ticket else { return };
+        if let Err(error) = store.prepare(ticket).await {
+            tracing::error!(request = %ticket.request(), "a draft cannot be prepared: {error}");
+            if error.may_pass() {
+                failed.push_back(ticket);
+            }
+        }
+    }
+}
+
+/// Closes what time has ended.
+///
+/// Every tenth minute it also has the clock remembered, so that after a restart there is something to compare with.
+pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
+    let mut beat = tokio::time::interval(SWEEP);
+    let mut kept = told.now().time;
+    loop {
+        beat.tick().await;
+        let (clock, now) = told.clock.read();
+        if let Some(doubt) = now.doubt {
+            told.doubted(doubt);
+            continue;
+        }
+        told.doubted.store(false, Ordering::Release);
+        if now.time >= kept.plus(KEEP_CLOCK) {
+            kept = now.time;
+            if let Err(error) = store.keep_clock(clock).await {
+                tracing::error!("the clock cannot be remembered: {error}");
+            }
+        }
+        match store.due(now.time).await {
+            Ok(tickets) => {
+                for ticket in tickets {
+                    end(&store, ticket).await;
+                }
+            }
+            Err(error) => tracing::error!("ended requests cannot be found: {error}"),
+        }
+    }
+}
+
+/// Closes one request whose time is over.
+async fn end<S: Store>(store: &S, ticket: TicketHash) {
+    match store.decide(ticket, Input::Tick).await {
+        // An approval goes on cooling while releases are stopped.
+        Ok(_) | Err(WriteError::Rejected(Rejected::Frozen)) => {}
+        Err(error) => tracing::error!(request = %ticket.request(), "an ended request cannot be closed: {error}"),
+    }
+}
