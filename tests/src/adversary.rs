@@ -52,7 +52,7 @@ impl Adversary {
     /// When that cannot be done.
     pub fn in_place_of_the_reception(world: &mut World) -> Self {
         let home = world.reception_node().home().to_owned();
-        let address = address(&home);
+        let address = link_address(&home);
         let pem = fs::read_to_string(home.join("state/node-key.pem")).unwrap();
         // In order, so that the vault knows at once and dials again.
         assert!(world.reception_node().stop().success());
@@ -182,7 +182,8 @@ async fn wait(endpoint: Endpoint, dialled: watch::Sender<Option<Connection>>, un
 }
 
 /// Where the reception waits for the vault.
-fn address(home: &Path) -> SocketAddr {
+/// Where the reception of this folder hears its vault.
+pub(crate) fn link_address(home: &Path) -> SocketAddr {
     let text = fs::read_to_string(home.join("run/addresses.toml")).unwrap();
     text.lines().find(|line| line.starts_with("link")).unwrap().split('"').nth(1).unwrap().parse().unwrap()
 }

@@ -184,6 +184,11 @@ impl World {
         self.reception.kill();
     }
 
+    /// Where the reception hears its vault.
+    pub fn link_address(&mut self) -> std::net::SocketAddr {
+        crate::adversary::link_address(self.reception_node().home())
+    }
+
     /// Waits until both sides say that the link is up.
     pub fn wait_for_link(&self) {
         until("the link is up", || self.link_is_up().then_some(()));

@@ -9,17 +9,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use shared::ids::Pin;
 use shared::message::ALPN;
-use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tests::{World, until};
-
-fn link_address(world: &mut World) -> SocketAddr {
-    let file = world.reception_node().home().join("run/addresses.toml");
-    let text = fs::read_to_string(file).unwrap();
-    let line = text.lines().find(|line| line.starts_with("link")).unwrap();
-    line.split('"').nth(1).unwrap().parse().unwrap()
-}
 
 fn reception_pin(world: &World) -> Pin {
     let line: shared::pairing::ReceptionLine = world.reception(&["id"]).ok().parse().unwrap();
@@ -47,7 +39,7 @@ fn a_stranger_is_refused_and_both_sides_say_why() {
     world.kill_reception();
     world.start_reception(&[]);
     world.wait_for_link();
-    let (address, pin) = (link_address(&mut world), reception_pin(&world));
+    let (address, pin) = (world.link_address(), reception_pin(&world));
     let own = stranger();
     let error = runtime().block_on(async {
         match Dialler::new(&own).dial(&address.to_string(), pin).await {
@@ -64,7 +56,7 @@ fn a_stranger_is_refused_and_both_sides_say_why() {
 #[test]
 fn a_reception_with_another_pin_is_refused_by_the_vault() {
     let mut world = World::new();
-    let address = link_address(&mut world);
+    let address = world.link_address();
     let (dialler, address) = (Dialler::new(&stranger()), address.to_string());
     let error = runtime().block_on(dialler.dial(&address, Pin([7; 32])));
     let error = error.err().expect("the pin is another").to_string();
@@ -169,7 +161,7 @@ impl Offer {
 #[test]
 fn another_kind_of_key_is_refused() {
     let mut world = World::new();
-    let address = link_address(&mut world);
+    let address = world.link_address();
     let reason = Offer { key: &rcgen::PKCS_ECDSA_P256_SHA256, ..Offer::right() }.make(address);
     assert!(!reason.is_empty());
     log_says(&mut world, "ed25519");
@@ -178,7 +170,7 @@ fn another_kind_of_key_is_refused() {
 #[test]
 fn another_protocol_is_refused() {
     let mut world = World::new();
-    let address = link_address(&mut world);
+    let address = world.link_address();
     let reason = Offer { alpn: b"h3", ..Offer::right() }.make(address);
     assert!(reason.contains("120") || reason.contains("application protocol") || reason.contains("0x178"), "{reason}");
     log_says(&mut world, "does not speak this link's protocol");
@@ -187,7 +179,7 @@ fn another_protocol_is_refused() {
 #[test]
 fn a_hello_without_the_post_quantum_exchange_is_refused() {
     let mut world = World::new();
-    let address = link_address(&mut world);
+    let address = world.link_address();
     let reason = Offer { groups: vec![aws_lc_rs::kx_group::X25519], ..Offer::right() }.make(address);
     assert!(!reason.is_empty());
     log_says(&mut world, "X25519MLKEM768");

@@ -1,26 +1,23 @@
 //! Every choice of a simulated run, drawn from its seed.
 
+use crate::statistics;
 use std::ops::Range;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, fast, and the same on every machine.
+/// What is drawn for one purpose of one run.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Dice(statistics::Dice);
 
 impl Dice {
     /// The dice of one purpose in the run of one seed; other purposes draw independently of them.
     pub fn of(seed: u64, purpose: u64) -> Self {
-        let mut dice = Self(seed ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        let mut dice = statistics::Dice(seed ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93));
         dice.draw();
-        Self(dice.draw() ^ seed.rotate_left(32))
+        Self(statistics::Dice(dice.draw() ^ seed.rotate_left(32)))
     }
 
     /// 64 bits.
     pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.draw()
     }
 
     /// Evenly from a range.

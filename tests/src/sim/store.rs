@@ -22,8 +22,6 @@ use vault_core::{
     Permit, Record, Rejected, Signed, Stage, State, Words, contact, likeness,
 };
 
-const DAY: u64 = 86_400;
-
 /// An item that may be asked for.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -484,7 +482,7 @@ impl MemoryStore {
         let count = |of: &dyn Fn(&State) -> bool| {
             let today: Vec<Time> = states
                 .iter()
-                .filter(|state| state.request.filed_at.plus(DAY) > now && of(state))
+                .filter(|state| state.request.filed_at.plus(86_400) > now && of(state))
                 .map(|state| state.request.filed_at)
                 .collect();
             Count { filed: today.len(), first: today.iter().min().copied() }
