@@ -279,8 +279,9 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
 /// Closes one request whose time is over.
 async fn end<S: Store>(store: &S, ticket: TicketHash) {
     match store.decide(ticket, Input::Tick).await {
-        // An approval goes on cooling while releases are stopped.
-        Ok(_) | Err(WriteError::Rejected(Rejected::Frozen)) => {}
+        // An approval goes on cooling while releases are stopped, and until the monotonic clock says so; and what was due may have
+        // ended in another way since.
+        Ok(_) | Err(WriteError::Rejected(Rejected::Frozen | Rejected::Stage(_))) => {}
         Err(error) => tracing::error!(request = %ticket.request(), "an ended request cannot be closed: {error}"),
     }
 }

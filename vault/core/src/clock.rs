@@ -10,6 +10,9 @@ use shared::time::{Reading, Time};
 pub struct Now {
     /// The best estimate: never before an earlier one.
     pub time: Time,
+    /// The first time that was believed in this boot, and what the monotonic clock has counted since. Waits are measured by
+    /// it, for no setting of the wall clock moves it.
+    pub elapsed: Time,
     /// Why nothing that depends on it may be done.
     pub doubt: Option<Doubt>,
 }
@@ -52,11 +55,7 @@ impl Clock {
     /// another start of the machine the monotonic clock says nothing of the time between.
     pub fn read(self, reading: Reading) -> (Self, Now) {
         let same_boot = reading.boot == self.believed.boot;
-        let known = if same_boot {
-            self.believed.wall.plus(reading.since_boot.saturating_sub(self.believed.since_boot))
-        } else {
-            self.high
-        };
+        let known = if same_boot { self.elapsed(reading) } else { self.high };
         let expected = known.max(self.high);
         let doubt = if reading.wall.plus(limits::CLOCK_BACK) < expected {
             Some(Doubt::Back)
@@ -69,6 +68,12 @@ impl Clock {
             None => (if same_boot { self.believed } else { reading }, reading.wall.max(self.high)),
             Some(_) => (self.believed, expected),
         };
-        (Self { believed, high: time }, Now { time, doubt })
+        let next = Self { believed, high: time };
+        (next, Now { time, elapsed: next.elapsed(reading), doubt })
+    }
+    /// What was believed, and what has passed since; of another boot nothing is known.
+    fn elapsed(&self, reading: Reading) -> Time {
+        let since = if reading.boot == self.believed.boot { self.believed.since_boot } else { u64::MAX };
+        self.believed.wall.plus(reading.since_boot.saturating_sub(since))
     }
 }

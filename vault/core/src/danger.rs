@@ -17,6 +17,8 @@ pub(crate) enum Planted {
     ExpiryOffByOne,
     /// One collection more than allowed.
     FreeCollection,
+    /// The wall clock says when an approval has cooled off.
+    CoolingByTheWall,
     /// One owner who signs twice counts as two.
     OwnerCountedTwice,
 }

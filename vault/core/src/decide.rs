@@ -35,6 +35,12 @@ impl<'a> Authority<'a> {
     pub fn new(vault: &'a Origin, owners: &'a Owners, cooling: u64, brake: Going, now: Now) -> Self {
         Self { vault, owners, cooling, brake, now, danger: Danger::default() }
     }
+
+    /// Whether an approval that cools off until then has done so: that is a wait, which no setting of the wall clock shortens.
+    fn cooled(&self, until: Time) -> bool {
+        let by_the_wall = self.danger.is(Planted::CoolingByTheWall);
+        until <= if by_the_wall { self.now.time } else { self.now.elapsed }
+    }
 }
 
 /// Whether releases go on.
@@ -225,14 +231,14 @@ fn refused(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
         return not_now(&state.stage);
     }
     let at = by.now.time;
-    let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at, told: silence(&state, at) }));
+    let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at, told: silence(&state) }));
     Ok(step(State { stage, ..state }, Some((LeafKind::Refused, Vec::new())), vec![Effect::TellOwner], by.now))
 }
 
-/// What must go on being shown: an open question stays open.
-pub(crate) fn silence(state: &State, now: Time) -> Told {
-    let until = state.request.lapses_at();
-    if now < until { Told::Nothing(until, state.words().cloned()) } else { Told::Over }
+/// What must go on being shown: an open question stays open. After the request's deadline too, for it lapses by a [`tick`], as
+/// what is undecided does: not before, if the clock was set back in between.
+pub(crate) fn silence(state: &State) -> Told {
+    Told::Nothing(state.request.lapses_at(), state.words().cloned())
 }
 
 /// The same answer again changes nothing, so that a visitor whose answer was lost on its way can send it again.
@@ -287,11 +293,9 @@ fn withdrawn(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
         Stage::Released(release) if is_over(release, by) => return Err(Rejected::Stage("expired")),
         Stage::Released(release) => release.collections().is_empty(),
         Stage::Closed(closing) => matches!(closing.told, Told::Nothing(until, _) if at < until),
-        Stage::Received
-        | Stage::AwaitingAnswer(_)
-        | Stage::AwaitingOwner(..)
-        | Stage::AwaitingVisitor(_)
-        | Stage::Cooling(..) => true,
+        // Looks undecided, and what is undecided lapses at its deadline.
+        Stage::Cooling(..) => at < state.request.lapses_at(),
+        Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) | Stage::AwaitingVisitor(_) => true,
     };
     if !open {
         return not_now(&state.stage);
@@ -341,12 +345,11 @@ fn tick(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
         }
         // What cooled off too late was never collectable, and its visitor never heard of it.
         Stage::Cooling(ref release, _) if is_over(release, by) => {
-            let told = silence(&state, at);
-            let effects = if told == Told::Over { both(&state.request) } else { vec![Effect::TellOwner] };
-            let stage = Stage::Closed(Box::new(Closing { why: Why::Expired, at, told }));
+            let stage = Stage::Closed(Box::new(Closing { why: Why::Expired, at, told: silence(&state) }));
+            let effects = vec![Effect::TellOwner];
             Ok(step(State { stage, ..state }, Some((LeafKind::Expired, Vec::new())), effects, by.now))
         }
-        Stage::Cooling(release, until) if at >= until => {
+        Stage::Cooling(release, until) if by.cooled(until) => {
             if by.brake == Going::Frozen {
                 return Err(Rejected::Frozen);
             }

@@ -58,7 +58,7 @@ fn approved(state: State, signed: Signed, said: Approval, by: &Authority<'_>) ->
     let (stage, effects) = match by.cooling {
         0 => (Stage::Released(release), both(&state.request)),
         // The visitor hears nothing before the end of it.
-        cooling => (Stage::Cooling(release, by.now.time.plus(cooling)), vec![Effect::TellOwner]),
+        cooling => (Stage::Cooling(release, by.now.elapsed.plus(cooling)), vec![Effect::TellOwner]),
     };
     Ok(signed_step(State { stage, ..state }, LeafKind::Approved, &entry, effects, by.now))
 }
@@ -106,7 +106,7 @@ fn refused(state: State, signed: Signed, said: Refusal, by: &Authority<'_>) -> R
             let spoken = Spoken::of(agreed, &state.request, Words::Refusal(words));
             (Told::Words(state.request.lapses_at(), spoken), both(&state.request))
         }
-        None => (silence(&state, by.now.time), vec![Effect::TellOwner]),
+        None => (silence(&state), vec![Effect::TellOwner]),
     };
     let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at: by.now.time, told }));
     Ok(signed_step(State { stage, ..state }, LeafKind::Refused, &entry, effects, by.now))
@@ -135,7 +135,7 @@ fn revoked(state: State, signed: Signed, said: Revocation, by: &Authority<'_>) -
     }
     let (told, effects) = if matches!(state.stage, Stage::Cooling(..)) {
         // The visitor has not heard of the approval, and does not hear of its end.
-        (silence(&state, by.now.time), vec![Effect::TellOwner])
+        (silence(&state), vec![Effect::TellOwner])
     } else {
         (Told::Over, both(&state.request))
     };

@@ -6,10 +6,9 @@ use crate::store::{self, Item, WriteError};
 use shared::ids::{Digest, RequestId};
 use shared::message::Subject;
 use shared::statement::Statement;
-use shared::time::Time;
 use std::collections::HashMap;
 use std::sync::Arc;
-use vault_core::{Exchange, Line, Owners, Release, Signed, Stage, State, Words};
+use vault_core::{Exchange, Line, Now, Owners, Release, Signed, Stage, State, Words};
 
 /// What describing a request takes besides its state.
 pub(super) struct Context {
@@ -18,15 +17,15 @@ pub(super) struct Context {
     /// For each request that waits, the oldest that is like it, and how many others are.
     alike: HashMap<RequestId, (RequestId, u32)>,
     owners: Arc<Owners>,
-    now: Time,
+    now: Now,
 }
 
 impl Context {
     pub(super) fn read(vault: &Vault) -> Result<Self, WriteError> {
-        let now = vault.clock.now().time;
+        let now = vault.clock.now();
         vault.readers.read(|c| {
             let mut alike = HashMap::new();
-            for group in store::repeats(c, now)? {
+            for group in store::repeats(c, now.time)? {
                 let others = u32::try_from(group.len().saturating_sub(1)).unwrap_or(u32::MAX);
                 let first = group[0];
                 alike.extend(group.into_iter().map(|id| (id, (first, others))));
@@ -46,7 +45,7 @@ impl Context {
         let request = &state.request;
         let id = request.id();
         let lane = self.lanes.iter().find(|lane| lane.id == request.lane);
-        let lapsed = self.now >= request.lapses_at();
+        let lapsed = self.now.time >= request.lapses_at();
         Case {
             id,
             reception: lane.map_or_else(|| "a reception no longer paired".into(), |l| l.line.name.as_str().into()),
@@ -67,7 +66,7 @@ impl Context {
             ticket: state.ticket(),
             note: note(&state.stage).or_else(|| self.changed(state)),
             draft: state.draft().filter(|_| matches!(state.stage, Stage::AwaitingOwner(..))).cloned(),
-            release: release(&state.stage),
+            release: release(&state.stage, self.now),
         }
     }
 
@@ -151,7 +150,7 @@ fn note(stage: &Stage) -> Option<String> {
     }
 }
 
-fn release(stage: &Stage) -> Option<ReleaseFacts> {
+fn release(stage: &Stage, now: Now) -> Option<ReleaseFacts> {
     let facts = |release: &Release, cooling_until| ReleaseFacts {
         manifest: release.manifest().clone(),
         collections: release.approval().collections,
@@ -160,7 +159,11 @@ fn release(stage: &Stage) -> Option<ReleaseFacts> {
         cooling_until,
     };
     match stage {
-        Stage::Cooling(release, until) => Some(facts(release, Some(*until))),
+        // A wait ends by the monotonic clock, and is told by the wall clock, which may have been set.
+        Stage::Cooling(release, until) => {
+            let ahead = now.time.unix().saturating_sub(now.elapsed.unix());
+            Some(facts(release, Some(until.plus(ahead))))
+        }
         Stage::Released(release) => Some(facts(release, None)),
         Stage::Received
         | Stage::AwaitingAnswer(_)

@@ -121,7 +121,7 @@ fn stopping_needs_no_believable_clock_and_going_on_does() {
     let off = Brake::off(N[0]);
     let skew = limits::DECISION_SKEW;
     for doubt in [Doubt::Back, Doubt::Ahead] {
-        let doubtful = Now { time: at(1_000_000), doubt: Some(doubt) };
+        let doubtful = Now { doubt: Some(doubt), ..sure(at(1_000_000)) };
         let signed = sign_by(&world, 0, &off);
         let frozen = off.clone().decide(signed, N[1], &world.by(doubtful)).unwrap().next;
         assert_eq!(frozen.frozen(), Some(at(1_000_000)));

@@ -1,6 +1,6 @@
 //! A clock that jumped ends nothing and lets nothing go on.
 
-use super::world::{FILED, FIRST, World, answer, at, collect, draft, is_released, sign};
+use super::world::{FILED, FIRST, World, answer, at, collect, draft, is_released, sign, sure};
 use crate::{Clock, Doubt, Input, Now, Rejected, decide};
 use shared::limits::{CLOCK_AHEAD, CLOCK_BACK};
 use shared::time::{Boot, Reading, Time};
@@ -49,7 +49,7 @@ fn what_a_reading_means() {
         (99_000, 500, A, 100_000, back),
     ] {
         let (next, now) = clock().read(reading(wall, since_boot, boot));
-        assert_eq!(now, Now { time: at(time), doubt }, "{wall} {since_boot}");
+        assert_eq!((now.time, now.doubt), (at(time), doubt), "{wall} {since_boot}");
         assert_eq!(next.high(), at(time));
         // Read again, it means the same.
         assert_eq!(next.read(reading(wall, since_boot, boot)), (next, now), "{wall} {since_boot}");
@@ -67,10 +67,10 @@ fn a_doubt_lasts_until_the_clock_is_right_again_or_the_owner_says_that_it_is() {
             (clock, last) = (next, now.time);
         }
         let (right, now) = clock.read(reading(100_100, 1_100, A));
-        assert_eq!((now, right.high()), (Now { time: at(100_100), doubt: None }, at(100_100)));
+        assert_eq!((now, right.high()), (sure(at(100_100)), at(100_100)));
         let confirmed = Clock::set(reading(wall + 100, 1_100, A));
         let (_, now) = confirmed.read(reading(wall + 101, 1_101, A));
-        assert_eq!(now, Now { time: at(wall + 101), doubt: None });
+        assert_eq!(now, sure(at(wall + 101)));
     }
 }
 
@@ -98,15 +98,38 @@ fn small_steps_ahead_do_not_add_up() {
     assert_eq!(doubts, 6);
 }
 
+/// An approval that cools off is not hurried by whoever can set the wall clock, by less than is doubted.
+#[test]
+fn waits_are_measured_by_the_monotonic_clock() {
+    for (wall, since_boot, boot, elapsed) in [
+        (100_000, 1_000, A, 100_000),
+        (100_500, 1_500, A, 100_500),
+        (100_500 + CLOCK_AHEAD, 1_500, A, 100_500),
+        (100_501 + CLOCK_AHEAD, 1_500, A, 100_500),
+        (100_500 - CLOCK_BACK, 1_500, A, 100_500),
+        (0, 1_500, A, 100_500),
+        (100_000, 999, A, 100_000),
+        // Another start of the machine: what it shows is what there is.
+        (100_500, 5, B, 100_500),
+        // Unless that is in doubt.
+        (100_500 + CLOCK_AHEAD, 5, B, 100_000),
+    ] {
+        let (_, now) = clock().read(reading(wall, since_boot, boot));
+        assert_eq!(now.elapsed, at(elapsed), "{wall} {since_boot}");
+    }
+    let (next, _) = clock().read(reading(100_500, 5, B));
+    assert_eq!(next.read(reading(170_000, 65, B)).1.elapsed, at(100_560));
+}
+
 #[test]
 fn each_start_of_the_machine_counts_from_its_own_first_reading() {
     let month = 30 * CLOCK_AHEAD;
     let (clock, now) = clock().read(reading(100_000 + month, 1_000 + month, A));
-    assert_eq!(now, Now { time: at(100_000 + month), doubt: None });
+    assert_eq!(now, sure(at(100_000 + month)));
     let (clock, now) = clock.read(reading(100_300 + month, 5, B));
-    assert_eq!(now, Now { time: at(100_300 + month), doubt: None });
+    assert_eq!(now, sure(at(100_300 + month)));
     let (clock, now) = clock.read(reading(100_300 + 2 * month, 5 + month, B));
-    assert_eq!(now, Now { time: at(100_300 + 2 * month), doubt: None });
+    assert_eq!(now, sure(at(100_300 + 2 * month)));
     let late = reading(100_301 + 2 * month + CLOCK_AHEAD, 5 + month, B);
     assert_eq!(clock.read(late).1.doubt, Some(Doubt::Ahead));
 }
@@ -115,11 +138,11 @@ fn each_start_of_the_machine_counts_from_its_own_first_reading() {
 fn the_last_instant_is_no_end_of_counting() {
     let last = Reading { wall: Time::MAX, since_boot: u64::MAX, boot: A };
     let (next, now) = Clock::set(last).read(last);
-    assert_eq!((next.high(), now), (Time::MAX, Now { time: Time::MAX, doubt: None }));
+    assert_eq!((next.high(), now), (Time::MAX, sure(Time::MAX)));
     let (_, now) = Clock::set(last).read(Reading { wall: Time::from_unix(0), since_boot: 0, boot: B });
-    assert_eq!(now, Now { time: Time::MAX, doubt: Some(Doubt::Back) });
+    assert_eq!(now, Now { doubt: Some(Doubt::Back), ..sure(Time::MAX) });
     let (_, now) = Clock::set(Reading { wall: Time::from_unix(0), since_boot: 0, boot: A }).read(last);
-    assert_eq!(now, Now { time: Time::MAX, doubt: None });
+    assert_eq!(now, sure(Time::MAX));
 }
 
 #[test]
@@ -136,7 +159,7 @@ fn what_depends_on_the_time_waits_for_a_clock_that_is_believed() {
     let world = World::new();
     let later = at(shared::limits::ASKING_LIFE - 1);
     for doubt in [Doubt::Back, Doubt::Ahead] {
-        let by = world.by(Now { time: later, doubt: Some(doubt) });
+        let by = world.by(Now { doubt: Some(doubt), ..sure(later) });
         for (stage, input) in [
             ("released", collect(1, 0)),
             ("collected", collect(1, 0)),
@@ -161,12 +184,12 @@ fn what_depends_on_the_time_waits_for_a_clock_that_is_believed() {
             assert_eq!(decide(world.stage(stage), input, &by).unwrap().next.stage.name(), next);
         }
         // What is known to have passed still counts.
-        let by = world.by(Now { time: at(shared::limits::ASKING_LIFE), doubt: Some(doubt) });
+        let by = world.by(Now { doubt: Some(doubt), ..sure(at(shared::limits::ASKING_LIFE)) });
         let rejected = decide(world.stage("awaiting owner"), Input::Refused, &by).err();
         assert_eq!(rejected, Some(Rejected::Stage("lapsed")));
         let said = Rejected::Clock(doubt).to_string();
         assert!(said.starts_with("the machine's clock ") && said.contains("`vault clock --confirm`"), "{said}");
     }
-    let by = world.by(Now { time: at(5), doubt: None });
+    let by = world.by(sure(at(5)));
     assert!(is_released(&decide(world.released(1), collect(1, 0), &by).unwrap().next));
 }

@@ -4,6 +4,7 @@ use super::world::{World, at, collect, done, draft, is_released, named, outcome,
 use crate::{Authority, Doubt, Going, Input, NotAccepted, Now, Rejected, Stage, State, Step, decide};
 use shared::limits;
 use shared::message::View;
+use shared::statement::Approval;
 use shared::tlog::LeafKind;
 
 fn tick(world: &World, state: State, seconds: u64) -> Result<Step, Rejected> {
@@ -43,6 +44,21 @@ fn it_ends_on_its_second_and_not_before() {
         );
         assert!(is_released(&state));
         assert_eq!(state, world.released(1));
+    }
+}
+
+#[test]
+fn a_step_of_the_wall_clock_does_not_shorten_it() {
+    let world = World::new();
+    let by = |time, elapsed| world.by(Now { elapsed: at(elapsed), ..sure(at(time)) });
+    let signed = world.signed(1, &draft(1), 2);
+    let stepped = Authority { cooling: 98, ..by(50, 2) };
+    let state = decide(world.awaiting(1, draft(1)), sign(signed), &stepped).unwrap().next;
+    assert!(matches!(state.stage, Stage::Cooling(_, until) if until == at(100)));
+    let tick = |time, elapsed| decide(state.clone(), Input::Tick, &by(time, elapsed));
+    assert_eq!(tick(999, 99).err(), Some(Rejected::Stage("approved, cooling off")));
+    for (time, elapsed) in [(999, 100), (148, 100), (100, 100), (60, 120)] {
+        assert!(is_released(&tick(time, elapsed).unwrap().next));
     }
 }
 
@@ -95,6 +111,21 @@ fn a_visitor_may_withdraw_and_hears_that_it_is_over() {
     assert_eq!(outcome(step), "withdrawn: withdrawn: visitor owner");
 }
 
+/// An undecided request can be withdrawn until its deadline, and no longer.
+#[test]
+fn a_visitor_may_withdraw_as_long_as_what_is_undecided() {
+    let mut world = World::new();
+    world.cooling = limits::ASKING_LIFE;
+    let long = limits::ASKING_LIFE + 1000;
+    let approval = Approval { not_after: at(2 * long), ..world.approval(1, &draft(1), 1) };
+    let cooling = world.moved(world.awaiting(1, draft(1)), sign(world.sign(approval)), at(2));
+    for (state, name) in [(cooling, "approved, cooling off"), (world.awaiting(1, draft(1)), "lapsed")] {
+        let withdraw = |seconds| world.step(state.clone(), Input::Withdrawn, at(seconds));
+        assert_eq!(withdraw(limits::ASKING_LIFE - 1).unwrap().next.stage.name(), "withdrawn");
+        assert_eq!(withdraw(limits::ASKING_LIFE).err(), Some(Rejected::Stage(name)));
+    }
+}
+
 #[test]
 fn a_stop_of_all_releases_holds_it_and_letting_go_releases_it() {
     let mut world = World::new();
@@ -109,7 +140,7 @@ fn a_stop_of_all_releases_holds_it_and_letting_go_releases_it() {
 fn a_clock_in_doubt_does_not_end_it() {
     let world = World::new();
     for doubt in [Doubt::Back, Doubt::Ahead] {
-        let by = world.by(Now { time: at(500), doubt: Some(doubt) });
+        let by = world.by(Now { doubt: Some(doubt), ..sure(at(500)) });
         assert_eq!(decide(world.cooling(1), Input::Tick, &by).err(), Some(Rejected::Clock(doubt)));
     }
 }

@@ -90,7 +90,7 @@ fn its_instant_is_checked_only_by_a_clock_that_is_believed() {
     let made = |seconds: u64, doubt: Option<Doubt>| {
         let state = world.released(1);
         let signed = world.sign(world.revocation(&state, at(seconds)));
-        decide(state, sign(signed), &world.by(Now { time: at(999), doubt })).map(outcome)
+        decide(state, sign(signed), &world.by(Now { doubt, ..sure(at(999)) })).map(outcome)
     };
     let revoked = || Ok("revoked: revoked: visitor owner".to_owned());
     assert_eq!(made(999 + skew, None), revoked());
@@ -123,7 +123,7 @@ fn while_an_approval_cools_off_the_visitor_hears_nothing_of_either() {
 }
 
 #[test]
-fn an_approval_that_cooled_beyond_the_requests_deadline_ends_openly() {
+fn an_approval_that_cooled_beyond_the_requests_deadline_lapses_as_what_is_undecided_does() {
     let world = World::new();
     let end = limits::ASKING_LIFE;
     let mut chosen = world.approval(1, &draft(1), 1);
@@ -131,7 +131,11 @@ fn an_approval_that_cooled_beyond_the_requests_deadline_ends_openly() {
     let by = Authority { cooling: 100, ..world.by(sure(at(end - 1))) };
     let state = decide(world.awaiting(1, draft(1)), sign(world.sign(chosen)), &by).unwrap().next;
     let state = world.revoked(state, at(end));
-    assert_eq!((state.stage.name(), state.shown().view(at(end)), state.ends_at()), ("revoked", View::Closed, None));
+    let seen = |state: &State| [end - 1, end].map(|seconds| state.shown().view(at(seconds)));
+    assert_eq!((state.stage.name(), seen(&state)), ("revoked", [View::Waiting, View::Closed]));
+    assert_eq!(seen(&state), seen(&world.awaiting(1, draft(1))));
+    let step = world.step(state, Input::Tick, at(end)).unwrap();
+    assert_eq!((step.next.ends_at(), outcome(step)), (None, "revoked: lapsed: visitor owner".into()));
 }
 
 /// With the mistake planted, the release goes on: what this file's first test looks at.

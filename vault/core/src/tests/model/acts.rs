@@ -114,7 +114,7 @@ fn clocks(world: &World, bounds: &Bounds, acts: &mut Vec<Act>) {
     if world.hands.wall != Wall::Right {
         acts.push(Act::Set(Wall::Right));
     } else if world.left.jumps > 0 {
-        acts.extend([Act::Set(Wall::Back), Act::Set(Wall::Ahead)]);
+        acts.extend([Wall::Back, Wall::Soon, Wall::Ahead].map(Act::Set));
     }
     // An owner who is asked looks at another clock first.
     if world.up && world.hands.wall == Wall::Right && world.now().doubt.is_some() {
@@ -228,6 +228,7 @@ impl fmt::Display for Act {
             Self::Wait => f.write_str("time passes"),
             Self::Set(Wall::Right) => f.write_str("the wall clock is set right"),
             Self::Set(Wall::Back) => f.write_str("the wall clock is set back"),
+            Self::Set(Wall::Soon) => f.write_str("the wall clock is set a little ahead"),
             Self::Set(Wall::Ahead) => f.write_str("the wall clock is set ahead"),
             Self::Confirm => f.write_str("an owner confirms the clock"),
         }

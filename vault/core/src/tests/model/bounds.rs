@@ -84,7 +84,7 @@ const LONG: [Scene; 6] = [
 ];
 
 /// Each mistake, and what finds it.
-pub(super) const PLANTINGS: [Planting; 10] = [
+pub(super) const PLANTINGS: [Planting; 11] = [
     Planting {
         name: "skipped nonce",
         plant: Plant::Core(Planted::SkippedNonce),
@@ -138,6 +138,12 @@ pub(super) const PLANTINGS: [Planting; 10] = [
         plant: Plant::Core(Planted::SupersededDraft),
         caught_by: Invariant::Superseded,
         bounds: Bounds { drafts: 1, ..LITTLE },
+    },
+    Planting {
+        name: "cooling off by the wall clock",
+        plant: Plant::Core(Planted::CoolingByTheWall),
+        caught_by: Invariant::Cooling,
+        bounds: Bounds { setups: &[ALONE_COOLING], jumps: 1, ..LITTLE },
     },
     Planting {
         name: "one owner counted twice",

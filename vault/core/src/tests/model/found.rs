@@ -13,7 +13,8 @@ use shared::time::Time;
 const SETUP: Setup = Setup { quorum: 1, cooling: SPAN };
 
 fn at(seconds: u64) -> Now {
-    Now { time: Time::from_unix(START + seconds), doubt: None }
+    let time = Time::from_unix(START + seconds);
+    Now { time, elapsed: time, doubt: None }
 }
 
 fn put(core: &Core, case: Known<Case>, put: Put, now: Now, going: Going) -> &'static Result<Moved<Case>, Rejected> {

@@ -6,7 +6,7 @@ use super::core::{Case, Effected, Logged, Moved, approval, filing, number, ticke
 use super::driver::{OTHERS_AT, OTHERS_FILED};
 use super::known::Known;
 use super::papers::{Sheet, Text};
-use super::world::{REQUESTS, Seen, World};
+use super::world::{Hands, REQUESTS, Seen, World};
 use crate::{Now, Rejected, Stage};
 use shared::ids::Digest;
 use shared::limits;
@@ -46,6 +46,7 @@ invariants! {
     Collections = "at most the approved collections",
     Expiry = "nothing after the end",
     Revocation = "nothing after a revocation",
+    Cooling = "an approval cools off for its whole time",
     Freeze = "nothing while releases are stopped",
     Commit = "effects only after the commit",
     Logged = "nothing is released that the log does not have",
@@ -94,7 +95,10 @@ impl Judged<'_> {
             (Call::Submit(request, ..), Some((text, signed))) => {
                 self.signed(next, request, entry.kind, text, signed);
             }
-            (Call::Tick(_), None) if entry.kind == LeafKind::Released => self.releases(next),
+            (Call::Tick(request), None) if entry.kind == LeafKind::Released => {
+                self.cooled(next, request);
+                self.releases(next);
+            }
             (Call::Collect(request, device, _), None) => {
                 next.seen[request].collected |= 1 << device;
                 self.releases(next);
@@ -107,6 +111,13 @@ impl Judged<'_> {
     fn releases(&self, next: &mut World) {
         next.must(Invariant::Freeze, !self.before.frozen);
         next.must(Invariant::Doubt, self.now.doubt.is_none());
+    }
+
+    /// Across two boots nobody knows how much time has passed.
+    fn cooled(&self, next: &mut World, request: usize) {
+        let (hands, (at, boot)) = (self.before.hands, next.seen[request].approved_at);
+        let until = Hands { at, ..hands }.true_time().plus(next.setup().cooling);
+        next.must(Invariant::Cooling, boot != hands.boot || hands.true_time() >= until);
     }
 
     fn signed(&self, next: &mut World, request: usize, kind: LeafKind, text: Known<Text>, signed: [bool; 2]) {
@@ -141,6 +152,7 @@ impl Judged<'_> {
         next.must(Invariant::OneRelease, next.seen[request].approved.is_none());
         next.must(Invariant::Displayed, is_displayed(next, text, signed));
         next.seen[request].approved = Some(text);
+        next.seen[request].approved_at = (self.before.hands.at, self.before.hands.boot);
     }
 
     fn braked(&self, next: &mut World, kind: LeafKind, text: Known<Text>, signed: [bool; 2]) {
@@ -185,6 +197,7 @@ impl Judged<'_> {
         // Within one boot no wall clock hides how much time has passed.
         let late = self.before.hands.boot == 0 && self.before.hands.true_time() >= said.not_after;
         next.must(Invariant::Expiry, self.now.time < said.not_after && !late);
+        self.cooled(next, request);
         self.releases(next);
     }
 

@@ -82,6 +82,8 @@ pub(super) enum Wall {
     Right,
     /// By one [`SPAN`], which is more than is waited for.
     Back,
+    /// By one [`SPAN`] too, which is believed.
+    Soon,
     /// By two days, which is more than is believed.
     Ahead,
 }
@@ -112,6 +114,8 @@ pub(super) struct Seen {
     pub(super) acknowledged: bool,
     /// The approval that the log has.
     pub(super) approved: Option<Known<Text>>,
+    /// When that came into the log, and in which boot.
+    pub(super) approved_at: (u8, u8),
     /// The collections that the log has, a bit each.
     pub(super) collected: u8,
     /// Bytes left the vault.
@@ -155,6 +159,7 @@ impl Hands {
         let wall = match self.wall {
             Wall::Right => right,
             Wall::Back => right - SPAN,
+            Wall::Soon => right + SPAN,
             Wall::Ahead => right + 2 * limits::CLOCK_AHEAD,
         };
         let since_boot = INSTANTS[usize::from(self.at)] - INSTANTS[usize::from(self.booted)];
