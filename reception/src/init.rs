@@ -60,7 +60,7 @@ impl InitError {
 /// Makes folders, keys and configuration in `home`, and reports on `out` what there is and what to do next.
 ///
 /// # Errors
-/// [`InitError`]; on [`InitError::Exists`] and [`InitError::Config`] nothing was written.
+/// [`InitError`]; but for [`InitError::Print`] no file of it is left, unless the disk does not take it away again.
 pub(crate) fn init(home: &Home, options: &cli::Init, out: &mut impl Write) -> Result<(), InitError> {
     let files = [home.config_file(), home.node_key(), home.witness_key()];
     let there: Vec<PathBuf> = files.into_iter().filter(|f| f.symlink_metadata().is_ok()).collect();
@@ -72,11 +72,24 @@ pub(crate) fn init(home: &Home, options: &cli::Init, out: &mut impl Write) -> Re
     for folder in [home.config(), home.state()] {
         files::make_folder(folder)?;
     }
-    let node = Identity::generate()?;
-    files::write_new(&home.node_key(), node.as_bytes())?;
-    files::write_new(&home.witness_key(), node::keys::generate_signing()?.as_bytes())?;
-    files::write_new(&home.config_file(), text.as_bytes())?;
+    let (node, witness) = (Identity::generate()?, node::keys::generate_signing()?);
+    write_all(&[
+        (home.node_key(), node.as_bytes()),
+        (home.witness_key(), witness.as_bytes()),
+        (home.config_file(), text.as_bytes()),
+    ])?;
     report(home, &Keys::load(home, &config.name, |_| None)?, out)?;
+    Ok(())
+}
+
+/// Writes all of these new files, or leaves none: half of them would be in the way of the next try.
+fn write_all(files: &[(PathBuf, &[u8])]) -> Result<(), FileError> {
+    for (n, (path, content)) in files.iter().enumerate() {
+        files::write_new(path, content).inspect_err(|_| {
+            // One that stays is named by the next try.
+            files[..n].iter().for_each(|(made, _)| drop(std::fs::remove_file(made)));
+        })?;
+    }
     Ok(())
 }
 
@@ -190,6 +203,19 @@ mod tests {
         assert!(error.contains("witness-key.pem") && !error.contains("node-key.pem"), "{error}");
         assert!(!home.config_file().exists() && !home.node_key().exists());
         assert_eq!(files::read_text(&home.witness_key()).unwrap().as_deref(), Some("old"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_leaves_none_of_the_others_and_touches_no_strangers() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::write(path("old"), "old").unwrap();
+        for third in ["old", "nowhere/new"] {
+            let files = [path("one"), path("two"), path(third)].map(|file| (file, &b"key"[..]));
+            assert!(write_all(&files).unwrap_err().to_string().contains("cannot create"));
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1, "{third}");
+        }
+        assert_eq!(fs::read(path("old")).unwrap(), b"old");
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Library {
         }
         let published = Arc::new(publish(&signed, read)?);
         node::danger::point("publication:before");
-        self.store(signed.version, head, bundle)?;
+        self.store(peer, &signed, head, bundle)?;
         node::danger::point("publication:after");
         self.current.send_replace(Some(published.clone()));
         if let Err(error) = self.remove_all_but(signed.version) {
@@ -196,9 +196,14 @@ impl Library {
         Ok(published)
     }
 
+    /// The version that is in force on the disk.
+    fn named(&self) -> Result<Option<u64>, Damage> {
+        let text = files::read_text(&self.folder.join(CURRENT))?;
+        text.map(|version| version.trim_end().parse().map_err(|_| Damage::Current)).transpose()
+    }
+
     fn read(&self, peer: &Peer) -> Result<Option<(Publication, Bundle)>, Damage> {
-        let Some(version) = files::read_text(&self.folder.join(CURRENT))? else { return Ok(None) };
-        let version: u64 = version.trim_end().parse().map_err(|_| Damage::Current)?;
+        let Some(version) = self.named()? else { return Ok(None) };
         let folder = self.folder.join(version.to_string());
         let statement = read_text(&folder.join("statement"), limits::STATEMENT, "statement")?;
         let signatures = read_text(&folder.join("signature"), limits::FRAME, "signatures")?;
@@ -208,8 +213,17 @@ impl Library {
     }
 
     /// Order: the three files and their folder under a temporary name, each flushed; the folder's name; `current`.
-    fn store(&self, version: u64, head: &PublicationHead, bundle: &[u8]) -> Result<(), FileError> {
+    ///
+    /// If that last flush failed before, `current` may name this version already. What it names is never taken away.
+    fn store(&self, peer: &Peer, signed: &Publication, head: &PublicationHead, bundle: &[u8]) -> Result<(), FileError> {
         files::make_folder(&self.folder)?;
+        let version = signed.version;
+        if matches!(self.named(), Ok(Some(named)) if named == version) {
+            match self.read(peer) {
+                Ok(Some((there, _))) if there == *signed => return self.put_in_force(version),
+                Ok(_) | Err(_) => remove(&self.folder.join(CURRENT))?,
+            }
+        }
         let (folder, temporary) = (self.folder.join(version.to_string()), self.folder.join("incoming"));
         for left_by_a_crash in [&folder, &temporary] {
             remove(left_by_a_crash)?;
@@ -220,6 +234,10 @@ impl Library {
         files::write_new(&temporary.join("bundle.json"), bundle)?;
         fs::rename(&temporary, &folder).map_err(failed("name", &folder))?;
         files::sync_folder(&folder)?;
+        self.put_in_force(version)
+    }
+
+    fn put_in_force(&self, version: u64) -> Result<(), FileError> {
         files::replace(&self.folder.join(CURRENT), format!("{version}\n").as_bytes())
     }
 

@@ -107,6 +107,8 @@ pub(crate) struct Spool(Arc<Inner>);
 
 struct Inner {
     folder: PathBuf,
+    /// Has the disk keep a folder's names: [`files::sync_folder`], outside this module's tests.
+    flush: fn(&Path) -> Result<(), FileError>,
     /// Held while the disk changes.
     writer: Mutex<()>,
     index: Mutex<Index>,
@@ -120,6 +122,8 @@ struct Index {
     next: u64,
     aside: HashSet<RequestId>,
     aside_bytes: u64,
+    /// Removed, but perhaps not for good: the flush failed.
+    unflushed: HashSet<RequestId>,
 }
 
 impl Index {
@@ -149,9 +153,13 @@ impl Spool {
     /// # Errors
     /// [`Unusable::File`]
     pub(crate) fn open(folder: PathBuf) -> Result<Self, Unusable> {
+        Self::open_with(folder, files::sync_folder)
+    }
+
+    fn open_with(folder: PathBuf, flush: fn(&Path) -> Result<(), FileError>) -> Result<Self, Unusable> {
         files::make_folder(&folder)?;
         files::make_folder(&folder.join(ASIDE))?;
-        let spool = Self(Arc::new(Inner { folder, writer: Mutex::default(), index: Mutex::default() }));
+        let spool = Self(Arc::new(Inner { folder, flush, writer: Mutex::default(), index: Mutex::default() }));
         spool.count_aside()?;
         for (path, name) in listed(&spool.0.folder)? {
             if name.ends_with(files::TEMPORARY) {
@@ -230,7 +238,8 @@ impl Spool {
     /// when it is not here.
     ///
     /// # Errors
-    /// [`FileError`]; the request is then still here.
+    /// [`FileError`]; the request then still counts as one that is here. After a flush that failed that lasts until the next
+    /// start: another flush would succeed whatever is on the disk (fsync(2)), and the file may come back.
     pub(crate) fn remove(&self, ticket: &TicketHash) -> Result<Option<Offered>, FileError> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
@@ -238,9 +247,14 @@ impl Spool {
             return Ok(None);
         };
         let path = self.path(id);
+        if self.index().unflushed.contains(&id) {
+            return Err(failed("remove for good", &path)(io::Error::other("the disk failed when that was flushed")));
+        }
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &path)(e)),
-            Ok(()) | Err(_) => files::sync_folder(&path)?,
+            Ok(()) | Err(_) => (self.0.flush)(&path).inspect_err(|_| {
+                self.index().unflushed.insert(id);
+            })?,
         }
         self.index().forget(id);
         Ok(Some(offered))

@@ -1,6 +1,7 @@
-/* A disk that fails: for LD_PRELOAD in front of the C library. It counts every write and flush of files below $DISK_UNDER,
- * and lets call number $DISK_AT fail with $DISK_ERROR (EIO or ENOSPC); with $DISK_TORN a failing write first writes half of
- * its bytes; with $DISK_ON every later call fails too. $DISK_TRACE gets a line for each call: number, what, fault, file. */
+/* A disk that fails: for LD_PRELOAD in front of the C library. It counts every write, flush, rename and removal of files below
+ * $DISK_UNDER, and lets call number $DISK_AT fail with $DISK_ERROR (EIO or ENOSPC); with $DISK_TORN a failing write first
+ * writes half of its bytes; with $DISK_ON every later call fails too. $DISK_TRACE gets a line for each call: number, what,
+ * fault, file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -103,4 +104,10 @@ int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
 int rename(const char *from, const char *to) {
 	int error = due("rename", to);
 	return error ? fail(error) : NEXT("rename", int, const char *, const char *)(from, to);
+}
+
+int unlink(const char *file) {
+	/* What is not there is not removed. */
+	int error = access(file, F_OK) == 0 ? due("unlink", file) : 0;
+	return error ? fail(error) : NEXT("unlink", int, const char *)(file);
 }

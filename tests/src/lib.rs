@@ -25,6 +25,7 @@
 pub mod adversary;
 pub mod bins;
 pub mod browser;
+pub mod clock;
 pub mod http;
 pub mod node;
 pub mod oracle;
@@ -40,6 +41,7 @@ pub mod world;
 
 pub use adversary::Adversary;
 pub use browser::{Browser, Look};
+pub use clock::{Clock, Wall};
 pub use http::{Page, Visitor};
 pub use node::Node;
 pub use oracle::{Oracle, Sink};

@@ -4,6 +4,7 @@
 
 mod big;
 mod canary;
+mod clock;
 mod crash;
 mod evidence;
 mod life;

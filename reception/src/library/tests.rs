@@ -59,6 +59,34 @@ fn only_a_higher_version_replaces_what_is_held() {
 }
 
 #[test]
+fn what_is_in_force_on_the_disk_is_not_taken_away_to_be_stored_again() {
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+    let (first, bytes) = vault.publish(1);
+    // As after a flush that failed once `current` was switched: the old version is served, and the new one is named.
+    let serves_the_old = || {
+        let library = library(&root);
+        remove(&root.path().join("publications")).unwrap();
+        library.take(&vault.peer(), &first, &bytes).unwrap();
+        let (head, bytes) = vault.publish(2);
+        restarted(&root, &vault.peer()).0.take(&vault.peer(), &head, &bytes).unwrap();
+        (library, head, bytes)
+    };
+    let (library, head, bytes) = serves_the_old();
+    fs::write(stored(&root, 2, "mark"), "").unwrap();
+    assert_eq!(library.version(), 1);
+    library.take(&vault.peer(), &head, &bytes).unwrap();
+    assert!(stored(&root, 2, "mark").exists());
+    assert_eq!(restarted(&root, &vault.peer()).0.version(), 2);
+    // What is named and not whole is stored anew.
+    let (library, head, bytes) = serves_the_old();
+    fs::write(stored(&root, 2, "bundle.json"), "{}").unwrap();
+    library.take(&vault.peer(), &head, &bytes).unwrap();
+    let (again, loaded) = restarted(&root, &vault.peer());
+    loaded.unwrap();
+    assert_eq!((library.version(), again.version()), (2, 2));
+}
+
+#[test]
 fn what_the_owner_did_not_sign_is_refused() {
     let (root, vault, other) = (tempfile::tempdir().unwrap(), Vault::new("vault"), Vault::new("other"));
     let library = library(&root);

@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::Captured;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 const VAULT: Digest = Digest([1; 32]);
@@ -193,6 +194,27 @@ fn damage_while_it_waits_is_found_before_it_is_sent() {
     assert!(matches!(why, Unusable::File(_)), "{why}");
     spool.set_aside(&ticket(3), &why);
     assert!(spool.oldest(|_| true).is_none(), "a file that is gone holds nobody up");
+}
+
+#[test]
+fn a_removal_whose_flush_failed_is_not_called_done_by_a_later_flush() {
+    static FLUSHES: AtomicUsize = AtomicUsize::new(0);
+    let fails_once = |path: &Path| match FLUSHES.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(failed("flush", path)(rustix::io::Errno::IO.into())),
+        _ => files::sync_folder(path),
+    };
+    let place = Place::new();
+    let spool = Spool::open_with(place.folder(), fails_once).unwrap();
+    (1..=2).for_each(|who| keep(&spool, who));
+    let error = spool.remove(&ticket(1)).unwrap_err().to_string();
+    assert!(error.contains("cannot flush"), "{error}");
+    for _ in 0..2 {
+        let error = spool.remove(&ticket(1)).unwrap_err().to_string();
+        assert!(error.contains("cannot remove for good"), "{error}");
+        assert!(spool.holds(&ticket(1)));
+    }
+    assert_eq!(FLUSHES.load(Ordering::Relaxed), 1, "nothing was flushed again");
+    assert_eq!(spool.remove(&ticket(2)).unwrap(), Some(Offered::Never));
 }
 
 #[test]

@@ -76,10 +76,10 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
 /// Writes a file that must not exist yet, 0600, and waits until it is on disk.
 ///
 /// # Errors
-/// [`FileError::Io`], also when it exists.
+/// [`FileError::Io`], also when it exists. What could not be written whole is taken away again.
 pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
     write_synced(path, content)?;
-    sync_folder(path)
+    sync_folder(path).inspect_err(|_| take_away(path))
 }
 
 /// Puts `content` in the place of whatever `path` holds: a reader or a crash sees the old file or the new one, whole.
@@ -178,8 +178,15 @@ fn read_small(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError> 
 fn write_synced(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed("create", path))?;
-    give_to_folder_owner(&file, path).map_err(failed("hand over", path))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed("write", path))
+    let given = give_to_folder_owner(&file, path).map_err(failed("hand over", path));
+    let written =
+        given.and_then(|()| file.write_all(content).and_then(|()| file.sync_all()).map_err(failed("write", path)));
+    written.inspect_err(|_| take_away(path))
+}
+
+/// Half a file would be in the way of the next try, which says so where this fails too.
+fn take_away(path: &Path) {
+    drop(fs::remove_file(path));
 }
 
 /// A command run by root must not leave files that the service's own user cannot read.

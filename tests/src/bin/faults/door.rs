@@ -263,7 +263,7 @@ impl Page {
         request.send().await.map_err(|_| Unanswered)
     }
 
-    async fn file(&self, ask: &Ask) -> Result<Ticket, Unanswered> {
+    pub(crate) async fn file(&self, ask: &Ask) -> Result<Ticket, Unanswered> {
         let (seed, item) = (hex(&ask.seed), ask.item.to_string());
         let form = tests::http::encode(&[("seed", &seed), ("item", &item), ("purpose", PURPOSE)]);
         let request = self.client.post(format!("{}/requests", self.base)).body(form);
@@ -277,16 +277,35 @@ impl Page {
     }
 
     async fn standing(&self, ticket: &Ticket) -> Result<Standing, Unanswered> {
+        match self.word(ticket).await?.as_str() {
+            "waiting" => Ok(Standing::Waiting),
+            "ready" => Ok(Standing::Ready),
+            "closed" => Ok(Standing::Closed),
+            _ => Err(Unanswered),
+        }
+    }
+
+    /// How a request stands, in the page's own word for it.
+    pub(crate) async fn word(&self, ticket: &Ticket) -> Result<String, Unanswered> {
         let request = self.client.get(self.path(ticket, ""));
         let answer = self.send(request.header(COOKIE, cookie(ticket, &CollectionId([0; 16])))).await?;
         let text = answer.text().await.map_err(|_| Unanswered)?;
         let state = text.split("data-state=\"").nth(1).and_then(|rest| rest.split('"').next());
-        match state {
-            Some("waiting") => Ok(Standing::Waiting),
-            Some("ready") => Ok(Standing::Ready),
-            Some("closed") => Ok(Standing::Closed),
-            _ => Err(Unanswered),
-        }
+        state.map(str::to_owned).ok_or(Unanswered)
+    }
+
+    /// Takes a request back; the page that says what became of that.
+    pub(crate) async fn take_back(&self, ticket: &Ticket) -> Result<String, Unanswered> {
+        let answer = self.post(ticket, &CollectionId([0; 16]), "withdraw").await?;
+        let taken = matches!(answer.status().as_u16(), 200 | 303);
+        let text = answer.text().await.map_err(|_| Unanswered)?;
+        if taken { Ok(text) } else { Err(Unanswered) }
+    }
+
+    /// The first page.
+    pub(crate) async fn front(&self) -> Result<String, Unanswered> {
+        let answer = self.send(self.client.get(&self.base)).await?;
+        answer.text().await.map_err(|_| Unanswered)
     }
 
     async fn post(&self, ticket: &Ticket, device: &CollectionId, verb: &str) -> Result<reqwest::Response, Unanswered> {

@@ -146,7 +146,10 @@ impl Life {
                 let (line, stand) = by_link(&mut world, handle);
                 (line, Door::Link(stand))
             }
-            Front::Page => by_page(&mut world, &mut dice),
+            Front::Page => {
+                let (line, page) = by_page(&mut world, &mut dice);
+                (line, Door::Page(page))
+            }
         };
         let home = world.vault_node().home().to_owned();
         let desk = Desk(home.join("run/desk.sock"));
@@ -260,7 +263,8 @@ pub(crate) fn by_link(world: &mut World, handle: &Handle) -> (VaultLine, Arc<Sta
     (line, stand)
 }
 
-fn by_page(world: &mut World, dice: &mut Dice) -> (VaultLine, Door) {
+/// A real reception, paired and with something published, whose visitors come from any address.
+pub(crate) fn by_page(world: &mut World, dice: &mut Dice) -> (VaultLine, Page) {
     let path = world.reception_node().home().join("config/reception.toml");
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("trusted_proxies = []"), "the configuration has another form:\n{text}");
@@ -273,5 +277,5 @@ fn by_page(world: &mut World, dice: &mut Dice) -> (VaultLine, Door) {
     world.wait_for_link();
     world.publish(&[("about.md", "# About\n\nA workshop.\n")]);
     let page = Page::new(world.url(""), dice);
-    (line, Door::Page(page))
+    (line, page)
 }

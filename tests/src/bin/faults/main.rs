@@ -1,7 +1,8 @@
 //! Faults on the real binaries: SIGKILL at any moment, a disk that fails at any write or flush, a damaged store. What was
 //! promised before must hold afterwards; each run first proves, by planted faults, that its checks find what they are for.
 //!
-//! `faults kill KILLS [SEED]`, `faults plan KILLS [SEED]`, `faults disk STRIDE`, `faults damage`; `tests/run crash` builds everything first.
+//! `faults kill KILLS [SEED]`, `faults plan KILLS [SEED]`, `faults disk STRIDE [PROGRAM]`, `faults damage`; `tests/run crash` builds
+//! everything first.
 // A check that cannot go on panics; what it measured, it prints.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -19,7 +20,8 @@ mod visitor;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: faults kill KILLS [SEED] | faults plan KILLS [SEED] | faults disk STRIDE | faults damage";
+const USAGE: &str = "usage: faults kill KILLS [SEED] | faults plan KILLS [SEED] | faults disk STRIDE [vault | reception | setup] | \
+                     faults damage";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,10 +41,12 @@ fn main() -> ExitCode {
                 kills::run(kills as usize, seed)
             }
         }
-        ["disk", stride] => match number(stride) {
-            Some(stride) if stride > 0 => disk::run(stride as usize),
-            _ => return usage(),
-        },
+        ["disk", stride, ref rest @ ..] if rest.len() < 2 => {
+            match (number(stride), rest.first().map_or(Some(&disk::ALL[..]), |program| disk::named(program))) {
+                (Some(stride), Some(programs)) if stride > 0 => disk::run(stride as usize, programs),
+                _ => return usage(),
+            }
+        }
         ["damage"] => damage::run(),
         _ => return usage(),
     };

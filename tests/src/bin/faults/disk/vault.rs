@@ -1,0 +1,296 @@
+//! The life of a vault on a disk that fails.
+
+use super::{End, Fault, PATIENCE, Ran, Shim, borrowed, lines, step};
+use crate::desk::Desk;
+use crate::dice::Dice;
+use crate::door::{Ask, Collected, Door, Stand, Standing, request};
+use crate::ledger::Ledger;
+use crate::life::{Plant, by_link};
+use crate::log::{self, Log};
+use crate::owner::Owner;
+use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
+use serde_json::json;
+use shared::ids::{CollectionId, ItemId, Ticket};
+use shared::pairing::VaultLine;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tests::World;
+use tokio::runtime::{Handle, Runtime};
+
+/// Bytes of a frame in the write-ahead log, and how many of them are there before a run begins: a checkpoint is due soon.
+const FRAME: u64 = 4096 + 24;
+const FRAMES: u64 = 994;
+const LETTER: &[u8] = b"An invented letter.\n";
+
+/// A vault, and the harness in its reception's place.
+pub(super) struct Bench<'a> {
+    world: World,
+    stand: Arc<Stand>,
+    line: VaultLine,
+    item: ItemId,
+    shim: &'a Shim,
+    /// The store's files as every run begins with them.
+    begin: HashMap<&'static str, Vec<u8>>,
+    handle: Handle,
+    dice: Dice,
+    faults: Vec<String>,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(runtime: &Runtime, shim: &'a Shim) -> Self {
+        let mut world = World::unpaired();
+        let (line, stand) = by_link(&mut world, runtime.handle());
+        let item = world.add("Letter", "letter.txt", LETTER).parse().unwrap();
+        assert!(world.vault_node().stop().success());
+        let home = world.vault_node().home().to_owned();
+        lengthen(&home);
+        let names = ["store.db", "store.db-wal"];
+        let begin = names.map(|name| (name, fs::read(home.join("state").join(name)).unwrap())).into();
+        let handle = runtime.handle().clone();
+        Self { world, stand, line, item, shim, begin, handle, dice: Dice::new(1, 1), faults: Vec::new() }
+    }
+
+    fn home(&mut self) -> PathBuf {
+        self.world.vault_node().home().to_owned()
+    }
+
+    /// Waits until it answers at the desk and at the link, or has ended.
+    fn ready(&mut self) -> bool {
+        let (socket, deadline) = (self.home().join("run/desk.sock"), Instant::now() + PATIENCE);
+        loop {
+            if std::os::unix::net::UnixStream::connect(&socket).is_ok() && self.stand.is_up() {
+                return true;
+            }
+            if !self.world.vault_node().runs() {
+                return false;
+            }
+            if Instant::now() > deadline {
+                self.faults.push("it neither starts nor ends".into());
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Everything that is done to a vault; how often somebody was refused, and whether all was done in the end.
+    fn life(&mut self, ledger: &Arc<Ledger>) -> (usize, bool) {
+        if !self.ready() {
+            return (0, false);
+        }
+        let (handle, home) = (self.handle.clone(), self.home());
+        let mut actor = Actor {
+            door: Door::Link(self.stand.clone()),
+            desk: Desk(home.join("run/desk.sock")),
+            ledger: ledger.clone(),
+            item: self.item,
+            owner: Owner {
+                desk: Desk(home.join("run/desk.sock")),
+                origin: self.line.log.name().clone(),
+                key: self.world.owner_key(),
+                folder: self.world.root().to_owned(),
+                ledger: ledger.clone(),
+                dice: self.dice.clone(),
+                signed: HashMap::new(),
+            },
+            dice: Dice::new(self.dice.next(), 2),
+            refused: 0,
+        };
+        let done = handle.block_on(actor.act()).is_some();
+        (actor.refused, done)
+    }
+
+    /// Whether it goes on; after a flush that failed it has some time to end.
+    fn lives(&mut self, flush: bool) -> bool {
+        let deadline = Instant::now() + if flush { PATIENCE } else { Duration::ZERO };
+        while self.world.vault_node().runs() {
+            if Instant::now() >= deadline {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
+    }
+
+    /// Ends it in order, if it lives; the exit code.
+    fn stop(&mut self) -> Option<i32> {
+        let node = self.world.vault_node();
+        if node.runs() { node.stop().code() } else { node.wait_for_end().code() }
+    }
+
+    /// A clean start must find all that was acknowledged, and serve.
+    fn afterwards(&mut self, ledger: &Arc<Ledger>) {
+        self.stand.forget();
+        self.world.vault_node().start(&[]);
+        if !self.ready() {
+            let log = self.world.vault_node().log_tail();
+            self.faults.push(format!("it does not start again:\n{log}"));
+            self.world.kill_vault();
+            return;
+        }
+        let home = self.home();
+        let promised = ledger.snapshot();
+        let cases = self.handle.block_on(Desk(home.join("run/desk.sock")).cases(true)).unwrap();
+        ledger.check(promised, &cases, Log::read(&home).unwrap());
+        let ask = Ask { seed: self.dice.bytes(), item: self.item };
+        let door = Door::Link(self.stand.clone());
+        if self.handle.block_on(door.file(&ask)).is_err() {
+            self.faults.push("it does not take requests again".into());
+        }
+        self.faults.extend(ledger.faults());
+        self.world.kill_vault();
+    }
+}
+
+impl super::Bench for Bench<'_> {
+    fn run(&mut self, fault: Option<Fault>) -> Ran {
+        let home = self.home();
+        let trace = self.world.root().join("trace");
+        drop(fs::remove_file(&trace));
+        drop(fs::remove_file(home.join("state/store.db-shm")));
+        for (name, bytes) in &self.begin {
+            fs::write(home.join("state").join(name), bytes).unwrap();
+        }
+        self.stand.forget();
+        let ledger = Arc::new(Ledger::new(self.line.owner.clone(), self.line.log.clone()));
+        let logged = self.world.vault_node().log().len();
+        let variables = self.shim.variables(fault, &home.join("state"), &trace);
+        self.world.vault_node().start(&borrowed(&variables));
+        let (refused, done) = self.life(&ledger);
+        let flush = lines(&trace).iter().any(|call| call.contains("flush fails store.db"));
+        let lives = self.lives(flush);
+        let code = self.stop();
+        let calls = lines(&trace);
+        let words = self.world.vault_node().log().split_off(logged);
+        let end = match (lives, code) {
+            (false, Some(5)) if flush && words.contains("failed to flush the store; stopping") => End::Stopped,
+            (false, Some(1)) if ["disk", "space"].iter().any(|word| words.contains(word)) => End::NotStarted,
+            (false, code) => {
+                self.faults.push(format!("it ended with {code:?}:\n{words}"));
+                End::NotStarted
+            }
+            (true, _) if !done => End::Refused,
+            (true, _) if refused > 0 => End::WentOn,
+            (true, _) => End::Unnoticed,
+        };
+        if lives && flush {
+            self.faults.push("a flush failed, and the vault went on".into());
+        }
+        if lives && !done && fault.is_none_or(|(kind, _)| !kind.goes_on()) {
+            self.faults.push(format!("the disk failed once, and the vault refuses for ever:\n{words}"));
+        }
+        self.afterwards(&ledger);
+        Ran { calls, end }
+    }
+
+    fn planted(&mut self) -> &'static str {
+        let home = self.home();
+        for (name, bytes) in &self.begin {
+            fs::write(home.join("state").join(name), bytes).unwrap();
+        }
+        drop(fs::remove_file(home.join("state/store.db-shm")));
+        self.stand.forget();
+        let ledger = Arc::new(Ledger::new(self.line.owner.clone(), self.line.log.clone()));
+        self.world.vault_node().start(&[]);
+        assert!(self.life(&ledger).1, "a life without a fault");
+        self.world.kill_vault();
+        assert!(Plant::LostRequest.put(&home));
+        self.afterwards(&ledger);
+        Plant::LostRequest.words()
+    }
+
+    fn faults(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.faults)
+    }
+}
+
+/// Makes the write-ahead log so long that the next commits have it copied into the store.
+fn lengthen(home: &Path) {
+    let store = log::open(home, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    store.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    store.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF;").unwrap();
+    let path = home.join("state/store.db-wal");
+    while fs::metadata(&path).map_or(0, |found| found.len()) < FRAMES * FRAME {
+        // A row that is written as it is makes no frame.
+        store.execute("UPDATE lane SET paired_at = paired_at + 1", []).unwrap();
+    }
+}
+
+/// Whoever uses the vault in one life.
+struct Actor {
+    door: Door,
+    desk: Desk,
+    ledger: Arc<Ledger>,
+    item: ItemId,
+    owner: Owner,
+    dice: Dice,
+    refused: usize,
+}
+
+impl Actor {
+    /// One of everything that writes; nothing where it could not be done.
+    async fn act(&mut self) -> Option<()> {
+        let first = self.file().await?;
+        self.release(&first).await?;
+        let second = self.file().await?;
+        if step!(self, self.door.withdraw(&second)) == Standing::Closed {
+            self.ledger.withdrawn(request(&second));
+        }
+        let letter = b"Another invented letter.\n";
+        let add =
+            json!({ "add": { "title": "Another", "listed": true, "media_type": "text/plain", "bytes": letter.len() } });
+        step!(self, self.told(&add, letter, "added"));
+        self.file().await?;
+        Some(())
+    }
+
+    async fn file(&mut self) -> Option<Ticket> {
+        let ask = Ask { seed: self.dice.bytes(), item: self.item };
+        let ticket = step!(self, self.door.file(&ask));
+        self.ledger.filed(request(&ticket));
+        Some(ticket)
+    }
+
+    /// Approves and collects, in two pieces.
+    async fn release(&mut self, ticket: &Ticket) -> Option<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while step!(self, self.door.standing(ticket)) != Standing::Ready {
+            step!(self, self.owner.approve_all());
+            if Instant::now() > deadline {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (id, device) = (request(ticket), CollectionId(self.dice.bytes()));
+        for offset in [0, 7] {
+            match step!(self, self.door.collect(ticket, device, offset as u64, usize::MAX)) {
+                Collected::Bytes(bytes, Some(receipt)) => {
+                    self.ledger.began(id, device);
+                    self.ledger.collecting(id, device, *receipt);
+                    if !LETTER[offset..].starts_with(&bytes) {
+                        self.ledger.fault(format!("{id} gave other bytes than were approved"));
+                    }
+                }
+                Collected::Bytes(_, None) | Collected::Spent | Collected::Nothing => {
+                    self.ledger.fault(format!("{id} was released and cannot be collected"));
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// A call to the desk that has to be answered so; every refusal says something.
+    async fn told(&self, call: &serde_json::Value, more: &[u8], answer: &str) -> Result<(), ()> {
+        let reply = self.desk.ask(call, more).await.map_err(|_| ())?;
+        if reply.get(answer).is_some() {
+            return Ok(());
+        }
+        if reply["failed"]["message"].as_str().is_none_or(str::is_empty) {
+            self.ledger.fault(format!("the desk answers {reply}"));
+        }
+        Err(())
+    }
+}
