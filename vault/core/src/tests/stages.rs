@@ -1,9 +1,9 @@
 //! Every stage meets every input.
 
 use super::world::{
-    ASK, FILED, FIRST, NO, World, answer, at, collect, draft, filing, item, outcome, sign, sure, ticket,
+    ASK, Durable, FILED, FIRST, NO, World, answer, at, collect, draft, filing, item, named, outcome, sign, sure, ticket,
 };
-use crate::{Before, Input, LaneId, NotAccepted, Rejected, Stage, State, Unprepared, file};
+use crate::{AfterCommit, Before, Effect, Input, LaneId, NotAccepted, Rejected, Stage, State, Unprepared, file};
 use shared::ids::Nonce;
 use shared::limits;
 use shared::statement::{Publication, Statement};
@@ -243,4 +243,25 @@ fn each_stage_gives_away_what_the_next_statement_must_bear_and_nothing_more() {
         assert_eq!((state.stage.nonce(), state.stage.pending()), (nonce, None), "{name}");
         assert_eq!(state.ticket(), ticket(1));
     }
+}
+
+#[test]
+fn only_a_refusal_is_remembered_as_one() {
+    let world = World::new();
+    for (name, state) in world.stages() {
+        assert_eq!(state.refused_at().is_some(), name.starts_with("refused"), "{name}");
+    }
+    let refused = world.moved(world.awaiting(1, draft(1)), Input::Refused, at(7));
+    assert_eq!(refused.refused_at(), Some(at(7)));
+}
+
+#[test]
+fn what_follows_from_two_steps_of_one_transaction_follows_in_their_order() {
+    let world = World::new();
+    let effects = |input| world.step(world.awaiting(1, draft(1)), input, at(2)).unwrap().effects;
+    let both = effects(Input::Withdrawn).and(effects(Input::Refused)).and(AfterCommit::nothing());
+    let Ok(all) = both.open(Durable);
+    assert_eq!(named(&all), "visitor owner owner");
+    let Ok(none) = AfterCommit::<Vec<Effect>>::nothing().open(Durable);
+    assert!(none.is_empty());
 }
