@@ -1,8 +1,7 @@
 //! `vault requests approve`: everything that would leave is shown, and signed if the owner says so.
 
-use super::describe::subject;
 use super::requests::{Outcome, conclude, open, short};
-use super::{CommandError, Owner, say, tell, unexpected, watch};
+use super::{CommandError, Invocation, Owner, say, tell, unexpected, watch};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Answer, Body, Deed, Section, Sheet, Terminal, Timing};
@@ -74,7 +73,7 @@ impl Owner {
                 not_after: said.not_after,
             });
             let approval = approval(&self.config.origin, case, draft, &bytes, choice);
-            let sheet = sheet(case, &approval, body, agreement(case, others.as_ref(), &approval)?);
+            let sheet = sheet(case, &approval, body, agreement(case, others.as_ref(), &approval, &self.invocation)?);
             match prompt::ask(terminal, &sheet, Timing::default())? {
                 Answer::Yes { .. } => {
                     self.sign(case.id, sheet.statement, terms.key.as_deref())?;
@@ -122,20 +121,22 @@ impl Owner {
         if let Some(pending) = &case.pending {
             let (have, need) = (pending.signed_by.len(), pending.quorum);
             return say(&format!(
-                "{have} of {need} owners have signed; nothing has left yet. Another owner signs the same text with \
-                 `vault requests sign {id} --key FILE`, before {}.",
-                case.lapses_at
+                "{have} of {need} owners have signed; nothing has left yet. Another owner signs the same text, before {}, \
+                 with:\n  {}",
+                case.lapses_at,
+                self.line(&format!("requests sign {id} --key FILE"))
             ));
         }
         if let Some(release) = &case.release {
             return match release.cooling_until {
                 Some(until) => say(&format!(
-                    "Approved. The visitor can collect it from {until} on; until then `vault requests revoke {id}` takes it \
-                     back unseen."
+                    "Approved. The visitor can collect it from {until} on. Until then this takes it back unseen:\n  {}",
+                    self.line(&format!("requests revoke {id}"))
                 )),
-                None => {
-                    say(&format!("Released. The visitor can collect it; the receipt: vault evidence export {id} DIR"))
-                }
+                None => say(&format!(
+                    "Released. The visitor can collect it. The receipt:\n  {}",
+                    self.line(&format!("evidence export {id} DIR"))
+                )),
             };
         }
         if case.question.is_some() {
@@ -175,12 +176,19 @@ fn pending_approval(case: &Case) -> Option<Approval> {
 ///
 /// # Errors
 /// [`CommandError::Integrity`] when it is another one although this owner chose the same.
-fn agreement(case: &Case, others: Option<&Approval>, own: &Approval) -> Result<Option<String>, CommandError> {
+fn agreement(
+    case: &Case,
+    others: Option<&Approval>,
+    own: &Approval,
+    invocation: &Invocation,
+) -> Result<Option<String>, CommandError> {
     let Some(pending) = &case.pending else { return Ok(None) };
     let Some(said) = others else {
-        let begun = "Other owners have begun to sign something else about this request: see `vault requests show`. If you sign \
-                     this, their signatures count no more.";
-        return Ok(Some(begun.into()));
+        return Ok(Some(format!(
+            "Other owners have begun to sign something else about this request: see {}. If you sign this, their signatures \
+             count no more.",
+            invocation.line(&format!("requests show {}", short(case.id)))
+        )));
     };
     let (have, need) = (pending.signed_by.len(), pending.quorum);
     if said.shown != own.shown {
@@ -280,11 +288,6 @@ pub(super) fn who_asks(case: &Case) -> Vec<Section> {
         sections.push(Section::Note(alike));
     }
     sections
-}
-
-/// What a request is about, in one line of a message.
-pub(super) fn named(case: &Case) -> String {
-    format!("{} ({})", short(case.id), subject(&case.subject))
 }
 
 /// Puts a copy where only the owner can read it, opens it if there is a viewer, and asks whether the owner has looked at it:

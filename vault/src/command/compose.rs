@@ -1,7 +1,6 @@
 //! `vault requests answer`, `edit` and `redact`: a new draft in place of the old one, which is then read and signed.
 
 use super::add::detect;
-use super::approve::named;
 use super::describe::framed;
 use super::requests::{conclude, open, short};
 use super::{CommandError, Owner, failed, say, size, tell, unexpected};
@@ -84,14 +83,14 @@ impl Owner {
     /// The draft, if it is text.
     fn text_draft(&self, case: &Case) -> Result<String, CommandError> {
         let Some(draft) = &case.draft else {
-            return Err(CommandError::Failed(format!("request {} has no draft; it is {}", named(case), case.stage)));
+            return Err(CommandError::Failed(format!("request {} has no draft; it is {}", short(case.id), case.stage)));
         };
         let text = String::from_utf8(self.fetch(case.id, draft)?);
         text.ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
             let id = short(case.id);
             CommandError::Failed(format!(
                 "what would be released is no text and cannot be changed here; change a copy in its own program, then give \
-                 that: vault requests edit {id} --file FILE"
+                 that: `vault requests edit {id} --file FILE`"
             ))
         })
     }

@@ -1,6 +1,7 @@
 //! Requests in words, for lists and for reading.
 
-use super::size;
+use super::requests::short;
+use super::{Invocation, size};
 use crate::desk::Case;
 use shared::visible;
 use vault_core::Line;
@@ -17,7 +18,7 @@ pub(super) fn subject(line: &Line) -> String {
 }
 
 /// A request in lines to print. What a visitor wrote is framed, so that no line of it can pass for one of ours.
-pub(super) fn describe(case: &Case) -> Vec<String> {
+pub(super) fn describe(case: &Case, invocation: &Invocation) -> Vec<String> {
     let (asked, words) = match &case.subject {
         Line::Item(title) => ("item", title.as_str()),
         Line::Question(text) => ("question", text.as_str()),
@@ -55,10 +56,10 @@ pub(super) fn describe(case: &Case) -> Vec<String> {
         lines.push(format!("released   {}, until {}", size(manifest.bytes), manifest.not_after));
         lines.push(format!("  sha256   {}", manifest.sha256));
         lines.push(format!("  collections begun: {begun} of {allowed}"));
-        let until = release.cooling_until.iter();
-        lines.extend(
-            until.map(|until| format!("  not collectable before {until}; `vault requests revoke` takes it back")),
-        );
+        if let Some(until) = release.cooling_until {
+            let revoke = invocation.line(&format!("requests revoke {}", short(case.id)));
+            lines.push(format!("  not collectable before {until}; this takes it back: {revoke}"));
+        }
     }
     lines
 }

@@ -1,6 +1,7 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
-use super::{CommandError, Owner, failed, say, size, tell, unexpected};
+use super::invocation::quoted;
+use super::{CommandError, Invocation, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Publish;
 use crate::desk::{About, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Body, Deed, Section, Sheet, Timing};
@@ -34,7 +35,7 @@ impl Owner {
         let bytes = bundle.to_bytes().map_err(|e| CommandError::Failed(e.to_string()))?;
         let statement = Statement::Publication(statement(&bundle, &bytes, &about)?).render();
         match &options.prepare {
-            Some(out) => prepare(out, &bytes, &statement),
+            Some(out) => prepare(out, &bytes, &statement, &self.invocation),
             None => self.ask(&bundle, &bytes, statement),
         }
     }
@@ -103,19 +104,18 @@ impl Owner {
     }
 }
 
-fn prepare(out: &Path, bytes: &[u8], statement: &str) -> Result<(), CommandError> {
+fn prepare(out: &Path, bytes: &[u8], statement: &str, invocation: &Invocation) -> Result<(), CommandError> {
     fs::create_dir(out).map_err(super::new_folder(out))?;
     for (name, content) in [("bundle.json", bytes), ("statement", statement.as_bytes())] {
         let path = out.join(name);
         fs::write(&path, content).map_err(failed("write", &path))?;
     }
-    let out = out.display();
-    tell(&format!("Read {out}/bundle.json: it is what everybody will read. If you agree:"))?;
-    tell(&format!("  ssh-keygen -Y sign -n {NAMESPACE} -f KEY {out}/statement"))?;
+    tell(&format!("Read {}: it is what everybody will read. If you agree:", out.join("bundle.json").display()))?;
+    tell(&format!("  ssh-keygen -Y sign -n {NAMESPACE} -f KEY {}", quoted(&out.join("statement"))))?;
     tell(
         "If several owners must sign, rename each signature before the next: statement.sig.2, statement.sig.3, and so on.",
     )?;
-    tell(&format!("  vault publish --submit {out}"))
+    tell(&format!("  {}", invocation.line(&format!("publish --submit {}", quoted(out)))))
 }
 
 fn statement(bundle: &Bundle, bytes: &[u8], about: &About) -> Result<Publication, CommandError> {

@@ -86,7 +86,7 @@ impl Owner {
         if output.json {
             return say_json(&case);
         }
-        describe(&case).iter().try_for_each(|line| say(line))
+        describe(&case, &self.invocation).iter().try_for_each(|line| say(line))
     }
 }
 

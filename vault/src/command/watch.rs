@@ -83,16 +83,18 @@ impl Owner {
         let outcome = self.decide(terminal, case, terms)?;
         if outcome == Outcome::Later {
             let id = short(case.id);
-            say(&format!(
-                "You can also, in another terminal: vault requests ask {id}, edit {id}, redact {id}, refuse {id} --write"
-            ))?;
+            say("You can also, in another terminal:")?;
+            let more = [("ask", ""), ("edit", ""), ("redact", " --hide WORDS"), ("refuse", " --write")];
+            for (command, options) in more {
+                say(&format!("  {}", self.line(&format!("requests {command} {id}{options}"))))?;
+            }
         }
         Ok(outcome)
     }
 
     fn take_question(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
         say("")?;
-        describe(case).iter().try_for_each(|line| say(line))?;
+        describe(case, &self.invocation).iter().try_for_each(|line| say(line))?;
         say("")?;
         loop {
             say("Type a letter, then Enter:")?;

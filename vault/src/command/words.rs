@@ -50,7 +50,7 @@ impl Owner {
             return conclude(self.refuse_in_words(&mut open()?, &case, words)?);
         }
         if !yes {
-            describe(&self.case(id)?).iter().try_for_each(|line| say(line))?;
+            describe(&self.case(id)?, &self.invocation).iter().try_for_each(|line| say(line))?;
             if !watch::confirmed(&open()?)? {
                 return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
             }
