@@ -7,6 +7,7 @@ mod canary;
 mod crash;
 mod evidence;
 mod life;
+mod newcomer;
 mod page;
 mod refusals;
 mod spool;

@@ -6,11 +6,12 @@ use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Answer, Body, Deed, Section, Sheet, Terminal, Timing};
 use crate::scratch::Scratch;
+use crate::sign::Key;
 use shared::ids::{Digest, RequestId};
 use shared::limits;
 use shared::statement::{Approval, DeliveryMode, NAMESPACE, RecipientLine, Statement, SubjectLine};
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vault_core::{Choice, Draft, Line, Signed, Stage};
 
@@ -57,7 +58,7 @@ impl Owner {
         let Some(draft) = &case.draft else {
             return Err(CommandError::Failed(format!("this request is {}", case.stage)));
         };
-        self.may_release()?;
+        let key = self.ready(terms.key.as_deref())?;
         let bytes = self.fetch(case.id, draft)?;
         let others = pending_approval(case).filter(|_| terms.days.is_none() && terms.collections.is_none());
         let not_after = crate::daemon::now().plus(terms.days.unwrap_or(DAYS) * 86_400);
@@ -76,7 +77,7 @@ impl Owner {
             let sheet = sheet(case, &approval, body, agreement(case, others.as_ref(), &approval, &self.invocation)?);
             match prompt::ask(terminal, &sheet, Timing::default())? {
                 Answer::Yes { .. } => {
-                    self.sign(case.id, sheet.statement, terms.key.as_deref())?;
+                    self.sign(case.id, sheet.statement, &key)?;
                     return Ok(Outcome::Signed);
                 }
                 Answer::Refuse => return self.refuse(case.id).map(|()| Outcome::Refused),
@@ -86,28 +87,9 @@ impl Owner {
         }
     }
 
-    /// Said before an owner reads and types for nothing.
-    ///
-    /// # Errors
-    /// [`CommandError::Refused`] while releases are stopped or the clock is in doubt.
-    pub(super) fn may_release(&self) -> Result<(), CommandError> {
-        let about = self.about()?;
-        if let Some(since) = about.frozen {
-            let words =
-                format!("all releases are stopped since {since}; `vault thaw` lets them go on. Nothing was asked.");
-            return Err(CommandError::Refused(words));
-        }
-        match about.clock.doubt {
-            Some(doubt) => {
-                Err(CommandError::Refused(format!("{doubt}; `vault clock` says what to do. Nothing was asked.")))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Signs a statement about a request and hands it in; says what has come of it.
-    pub(super) fn sign(&self, id: RequestId, statement: String, key: Option<&Path>) -> Result<(), CommandError> {
-        let signature = crate::sign::sign(key.unwrap_or(&self.config.owner_key), NAMESPACE, statement.as_bytes())?;
+    pub(super) fn sign(&self, id: RequestId, statement: String, key: &Key) -> Result<(), CommandError> {
+        let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         let signed = Signed::one(statement, signature);
         let DeskReply::Stage(_) = Desk::ask(&self.socket, &DeskCall::Sign { id, signed })? else {
             return Err(unexpected());

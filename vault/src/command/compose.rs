@@ -22,12 +22,13 @@ impl Owner {
     pub(super) fn answer(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
-        let case = self.compose(&case)?;
+        let case = self.compose(&case, terms)?;
         conclude(self.decide(&mut terminal, &case, terms)?)
     }
 
     /// Has the owner write the answer; the request with its new draft.
-    pub(super) fn compose(&self, case: &Case) -> Result<Case, CommandError> {
+    pub(super) fn compose(&self, case: &Case, terms: &Terms) -> Result<Case, CommandError> {
+        self.ready(terms.key.as_deref())?;
         let text = self.write(&self.template(case)?, "txt")?;
         let plain = MediaType::new("text/plain; charset=utf-8").map_err(|e| CommandError::Failed(e.to_string()))?;
         self.replace(case, text.as_bytes(), Some(plain))
@@ -37,6 +38,7 @@ impl Owner {
     pub(super) fn edit(&self, id: &str, file: Option<&Path>, terms: &Terms) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
+        self.ready(terms.key.as_deref())?;
         let case = match file {
             Some(path) => {
                 let (bytes, media_type) = read(path)?;
@@ -55,6 +57,7 @@ impl Owner {
     pub(super) fn redact(&self, id: &str, hide: &[String], terms: &Terms) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
+        self.ready(terms.key.as_deref())?;
         let (text, count) = without(&self.text_draft(&case)?, hide).map_err(CommandError::Failed)?;
         let case = self.replace(&case, text.as_bytes(), None)?;
         tell(&format!("{count} places were replaced by {MARK}."))?;

@@ -113,13 +113,13 @@ impl Owner {
         statement: &Statement,
         key: Option<&Path>,
     ) -> Result<Signed, CommandError> {
+        let key = self.key(key)?;
         let sheet = Sheet { title, sections, body: Body::Nothing, statement: statement.render(), deed: Deed::Declare };
         let answer = prompt::ask(&mut open()?, &sheet, Timing::default())?;
         if !matches!(answer, Answer::Yes { .. }) {
             return Err(CommandError::Refused("Nothing was signed, and nothing has changed.".into()));
         }
-        let key = key.unwrap_or(&self.config.owner_key);
-        let signature = crate::sign::sign(key, NAMESPACE, sheet.statement.as_bytes())?;
+        let signature = key.sign(NAMESPACE, sheet.statement.as_bytes())?;
         Ok(Signed::one(sheet.statement, signature))
     }
 }

@@ -11,6 +11,7 @@ mod init;
 mod invocation;
 mod pairing;
 mod publish;
+mod ready;
 mod requests;
 mod serve;
 mod status;
@@ -21,6 +22,7 @@ use crate::cli::{Arguments, Command, OwnerCommand};
 use crate::config::Config;
 use crate::desk::DeskError;
 use crate::paths::Paths;
+use crate::sign::SignError;
 use node::home::Home;
 use std::path::PathBuf;
 
@@ -44,7 +46,7 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Desk(#[from] DeskError),
     #[error(transparent)]
-    Sign(#[from] crate::sign::SignError),
+    Sign(#[from] SignError),
     #[error(transparent)]
     Prompt(#[from] crate::prompt::PromptError),
     #[error(transparent)]
@@ -69,7 +71,7 @@ impl CommandError {
         match self {
             Self::Start(error) => error.code(),
             Self::Desk(error) => error.code(),
-            Self::Refused(_) | Self::Prompt(_) => node::exit::REFUSED,
+            Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. }) => node::exit::REFUSED,
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)

@@ -36,7 +36,7 @@ impl Owner {
         let statement = Statement::Publication(statement(&bundle, &bytes, &about)?).render();
         match &options.prepare {
             Some(out) => prepare(out, &bytes, &statement, &self.invocation),
-            None => self.ask(&bundle, &bytes, statement),
+            None => self.ask(&bundle, &bytes, statement, options.key.as_deref()),
         }
     }
 
@@ -56,7 +56,8 @@ impl Owner {
     }
 
     /// Shows all that would become public, and signs if the owner says so.
-    fn ask(&self, bundle: &Bundle, bytes: &[u8], statement: String) -> Result<(), CommandError> {
+    fn ask(&self, bundle: &Bundle, bytes: &[u8], statement: String, key: Option<&Path>) -> Result<(), CommandError> {
+        let key = self.key(key)?;
         let sheet = Sheet {
             title: format!("Publish version {}", bundle.version),
             sections: vec![
@@ -74,7 +75,7 @@ impl Owner {
         if !matches!(answer, prompt::Answer::Yes { .. }) {
             return Err(CommandError::Refused("nothing was published".into()));
         }
-        let signature = crate::sign::sign(&self.config.owner_key, NAMESPACE, statement.as_bytes())?;
+        let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         self.send_publication(Signed::one(statement, signature), bytes)
     }
 
