@@ -106,3 +106,28 @@ fn a_key_that_cannot_sign_is_told_before_anything_is_read() {
     assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
     assert_stopped(&world, &["requests", "revoke", id], &other, 3, "is none of the owners' keys of this vault");
 }
+
+#[test]
+fn a_list_has_one_row_for_each_request_at_eighty_columns() {
+    let world = World::published();
+    let mut visitor = Visitor::new(&world);
+    let questions =
+        ["May I bring my dog, who likes sawdust very much? ".repeat(4), "\u{6771}\u{4eac}".repeat(60), "Why?".into()];
+    let requests = questions.each_ref().map(|question| visitor.file_question(question, "A trip"));
+    visitor.file_question(&questions[0], "A trip");
+    let mut owner = Owner::run(&world, &["requests", "ls"]);
+    assert_eq!(owner.wait_for_exit(), 0);
+    let screen = owner.screen();
+    let rows: Vec<&str> = screen.lines().filter(|row| !row.is_empty()).collect();
+    assert_eq!(rows.len(), requests.len(), "{screen}");
+    for (request, question) in requests.iter().zip(&questions) {
+        let row =
+            rows.iter().find(|row| row.starts_with(&request[..8])).unwrap_or_else(|| panic!("{request}:\n{screen}"));
+        assert!(row.contains("waiting for an answer"), "{screen}");
+        assert_eq!(row.contains('\u{2026}'), question.len() > 10, "{screen}");
+    }
+    assert!(screen.contains("(and 1 like it)"), "{screen}");
+    // A program gets all of it.
+    let listed = world.vault(&["requests", "ls"]).ok();
+    assert!(listed.contains(questions[0].trim()) && listed.contains(&questions[1]), "{listed}");
+}

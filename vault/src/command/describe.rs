@@ -9,12 +9,26 @@ use vault_core::Line;
 /// Columns that a described request takes, and those before its values.
 const WIDTH: usize = 79;
 const LABEL: usize = 11;
+/// Columns of the longest stage in a list, and of a day.
+const STAGE: usize = 27;
+const DAY: usize = 10;
 
-pub(super) fn subject(line: &Line) -> String {
-    match line {
-        Line::Item(title) => format!("item: {}", visible::line(title)),
-        Line::Question(text) => format!("question: {}", visible::line(text)),
-    }
+/// A request in one line of a list: for a program, or for a terminal of so many columns, where what was asked is shortened.
+pub(super) fn listed(case: &Case, columns: Option<usize>) -> String {
+    let asked = match &case.subject {
+        Line::Item(title) => format!("item: {title}"),
+        Line::Question(text) => format!("question: {text}"),
+    };
+    let more = if case.repeats == 0 { String::new() } else { format!("  (and {} like it)", case.repeats) };
+    let (id, filed, stage) = (short(case.id), case.filed_at.to_string(), &case.stage);
+    let Some(columns) = columns else {
+        return format!("{id}  {filed}  {stage:<STAGE$}  {}{more}", visible::line(&asked));
+    };
+    let day = filed.get(..DAY).unwrap_or_default();
+    let start = format!("{id}  {day}  {stage:<STAGE$}  ");
+    // The last column stays free: some terminals begin a new row as soon as that is taken.
+    let room = columns.saturating_sub(start.len() + more.len() + 1);
+    format!("{start}{}{more}", visible::beginning(&asked, room.max(1)))
 }
 
 /// A request in lines to print. What a visitor wrote is framed, so that no line of it can pass for one of ours.
@@ -68,4 +82,63 @@ pub(super) fn describe(case: &Case, invocation: &Invocation) -> Vec<String> {
 pub(super) fn framed(label: &str, words: &str) -> Vec<String> {
     let rows = visible::rows(words.as_bytes(), WIDTH - LABEL).enumerate();
     rows.map(|(i, row)| format!("{:<LABEL$}{row}", if i == 0 { label } else { "" })).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use shared::ids::{RequestId, TicketHash};
+    use shared::time::Time;
+    use unicode_width::UnicodeWidthStr as _;
+
+    fn case(stage: &str, asked: &str, repeats: u32) -> Case {
+        Case {
+            id: RequestId([0xab; 16]),
+            reception: "front".into(),
+            filed_at: Time::from_unix(1_795_000_000),
+            lapses_at: Time::from_unix(1_796_000_000),
+            stage: stage.into(),
+            undecided: true,
+            subject: Line::Question(asked.into()),
+            named: Line::Question(asked.into()),
+            nonce: None,
+            repeats,
+            talk: vec![],
+            question: None,
+            refusal: None,
+            pending: None,
+            purpose: "hiring".into(),
+            contact: None,
+            ticket: TicketHash([0xab; 32]),
+            note: None,
+            draft: None,
+            release: None,
+        }
+    }
+
+    #[test]
+    fn a_list_fits_a_terminal_and_keeps_id_stage_and_count() {
+        let long = "May I bring my dog, who likes sawdust very much, to the workshop?";
+        for asked in [long, &"東京".repeat(40), &"\x1b[2J\u{202e}".repeat(40), "Why?"] {
+            for (stage, repeats) in [("waiting for more signatures", 999), ("released", 0)] {
+                let line = listed(&case(stage, asked, repeats), Some(80));
+                assert!(line.width() < 80, "{} columns: {line}", line.width());
+                assert!(line.starts_with("abababab  2026-11-18  ") && line.contains(stage), "{line}");
+                assert!(line.contains("  question") && !line.contains(char::is_control), "{line}");
+                assert_eq!(line.contains("(and 999 like it)"), repeats == 999, "{line}");
+                assert_eq!(line.contains('\u{2026}'), asked != "Why?", "{line}");
+            }
+        }
+        let wide = listed(&case("released", long, 0), Some(200));
+        assert!(wide.ends_with(long), "{wide}");
+    }
+
+    #[test]
+    fn a_program_gets_the_whole_line() {
+        let asked = "x".repeat(200);
+        let line = listed(&case("released", &asked, 3), None);
+        let whole = format!("abababab  2026-11-18T11:06:40Z  {:<27}  question: {asked}  (and 3 like it)", "released");
+        assert_eq!(line, whole);
+    }
 }
