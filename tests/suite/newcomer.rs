@@ -131,3 +131,29 @@ fn a_list_has_one_row_for_each_request_at_eighty_columns() {
     let listed = world.vault(&["requests", "ls"]).ok();
     assert!(listed.contains(questions[0].trim()) && listed.contains(&questions[1]), "{listed}");
 }
+
+#[test]
+fn what_is_not_published_is_named() {
+    let world = World::unpaired();
+    let file = world.file("notes.txt", b"# Notes\n").display().to_string();
+    let refused = world.vault(&["publish", &file]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("is a file") && refused.stderr.contains("ends in .md"), "{refused:?}");
+    let folder = world.root().join("pages");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("notes.txt"), "# Notes\n").unwrap();
+    let folder = folder.display().to_string();
+    let nothing = world.vault(&["publish", &folder]);
+    assert_eq!(nothing.code, 1, "{nothing:?}");
+    let words = "Left out, because only files whose names end in .md are published: notes.txt.";
+    assert!(nothing.stderr.contains(words) && nothing.stderr.contains("nothing to publish"), "{nothing:?}");
+    std::fs::write(format!("{folder}/about.md"), "# About\n").unwrap();
+    let out = world.root().join("out").display().to_string();
+    let prepared = world.vault(&["publish", &folder, "--prepare", &out]);
+    assert!(prepared.code == 0 && prepared.stderr.contains(words), "{prepared:?}");
+    let mut owner = Owner::run(&world, &["publish", &folder]);
+    let pages = owner.read_to_the_end().join("\n");
+    assert!(pages.contains("left out") && pages.contains("notes.txt"), "{pages}");
+    owner.type_word();
+    assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+}
