@@ -126,7 +126,7 @@ fn a_list_has_one_row_for_each_request_at_eighty_columns() {
         assert!(row.contains("waiting for an answer"), "{screen}");
         assert_eq!(row.contains('\u{2026}'), question.len() > 10, "{screen}");
     }
-    assert!(screen.contains("(and 1 like it)"), "{screen}");
+    assert!(screen.contains("(+1 like it)"), "{screen}");
     // A program gets all of it.
     let listed = world.vault(&["requests", "ls"]).ok();
     assert!(listed.contains(questions[0].trim()) && listed.contains(&questions[1]), "{listed}");

@@ -23,7 +23,7 @@ const KEY_FILE: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignError {
     /// The file is not there.
-    #[error("the key {path} is not there; {HOW_TO_NAME}, or its .pub if the key is in ssh-agent", path = .0.display())]
+    #[error("the key {path} is not there; {HOW_TO_NAME}; its .pub will do if the key is in ssh-agent", path = .0.display())]
     KeyMissing(PathBuf),
     /// The file is there, and the system does not let it be read.
     #[error("the key {path} cannot be read ({source}); run this as the user whose key it is, or {HOW_TO_NAME}", path = .path.display())]

@@ -9,26 +9,40 @@ use vault_core::Line;
 /// Columns that a described request takes, and those before its values.
 const WIDTH: usize = 79;
 const LABEL: usize = 11;
-/// Columns of the longest stage in a list, and of a day.
+/// Columns of the longest stage that there is, and of a day.
 const STAGE: usize = 27;
 const DAY: usize = 10;
 
-/// A request in one line of a list: for a program, or for a terminal of so many columns, where what was asked is shortened.
-pub(super) fn listed(case: &Case, columns: Option<usize>) -> String {
+/// For whom a list is printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reader {
+    /// For one who reads all of each line.
+    Program,
+    /// For a person, before so many columns; the longest stage in the list takes so many.
+    Person { columns: usize, stage: usize },
+}
+
+/// A request in one line of a list, in which a person gets what was asked shortened.
+pub(super) fn listed(case: &Case, reader: Reader) -> String {
     let asked = match &case.subject {
         Line::Item(title) => format!("item: {title}"),
         Line::Question(text) => format!("question: {text}"),
     };
-    let more = if case.repeats == 0 { String::new() } else { format!("  (and {} like it)", case.repeats) };
-    let (id, filed, stage) = (short(case.id), case.filed_at.to_string(), &case.stage);
-    let Some(columns) = columns else {
-        return format!("{id}  {filed}  {stage:<STAGE$}  {}{more}", visible::line(&asked));
-    };
-    let day = filed.get(..DAY).unwrap_or_default();
-    let start = format!("{id}  {day}  {stage:<STAGE$}  ");
-    // The last column stays free: some terminals begin a new row as soon as that is taken.
-    let room = columns.saturating_sub(start.len() + more.len() + 1);
-    format!("{start}{}{more}", visible::beginning(&asked, room.max(1)))
+    let more =
+        |words: &str| if case.repeats == 0 { String::new() } else { format!("  ({words}{} like it)", case.repeats) };
+    let (id, filed) = (short(case.id), case.filed_at.to_string());
+    match reader {
+        Reader::Program => {
+            format!("{id}  {filed}  {:<STAGE$}  {}{}", case.stage, visible::line(&asked), more("and "))
+        }
+        Reader::Person { columns, stage } => {
+            let start = format!("{id}  {}  {:<stage$}  ", filed.get(..DAY).unwrap_or_default(), case.stage);
+            let more = more("+");
+            // The last column stays free: some terminals begin a new row as soon as that is taken.
+            let room = columns.saturating_sub(start.len() + more.len() + 1);
+            format!("{start}{}{more}", visible::beginning(&asked, room.max(1)))
+        }
+    }
 }
 
 /// A request in lines to print. What a visitor wrote is framed, so that no line of it can pass for one of ours.
@@ -122,22 +136,22 @@ mod tests {
         let long = "May I bring my dog, who likes sawdust very much, to the workshop?";
         for asked in [long, &"東京".repeat(40), &"\x1b[2J\u{202e}".repeat(40), "Why?"] {
             for (stage, repeats) in [("waiting for more signatures", 999), ("released", 0)] {
-                let line = listed(&case(stage, asked, repeats), Some(80));
+                let line = listed(&case(stage, asked, repeats), Reader::Person { columns: 80, stage: STAGE });
                 assert!(line.width() < 80, "{} columns: {line}", line.width());
                 assert!(line.starts_with("abababab  2026-11-18  ") && line.contains(stage), "{line}");
-                assert!(line.contains("  question") && !line.contains(char::is_control), "{line}");
-                assert_eq!(line.contains("(and 999 like it)"), repeats == 999, "{line}");
-                assert_eq!(line.contains('\u{2026}'), asked != "Why?", "{line}");
+                assert!(line.contains("  question: ") && !line.contains(char::is_control), "{line}");
+                assert_eq!(line.contains("(+999 like it)"), repeats == 999, "{line}");
+                assert_eq!(line.contains('\u{2026}'), asked != "Why?" || repeats == 999, "{line}");
             }
         }
-        let wide = listed(&case("released", long, 0), Some(200));
+        let wide = listed(&case("released", long, 0), Reader::Person { columns: 200, stage: 8 });
         assert!(wide.ends_with(long), "{wide}");
     }
 
     #[test]
     fn a_program_gets_the_whole_line() {
         let asked = "x".repeat(200);
-        let line = listed(&case("released", &asked, 3), None);
+        let line = listed(&case("released", &asked, 3), Reader::Program);
         let whole = format!("abababab  2026-11-18T11:06:40Z  {:<27}  question: {asked}  (and 3 like it)", "released");
         assert_eq!(line, whole);
     }

@@ -1,6 +1,6 @@
 //! `vault requests`: ls, show, and the way to the other commands about requests.
 
-use super::describe::{describe, listed};
+use super::describe::{Reader, describe, listed};
 use super::{CommandError, Owner, say, say_json, unexpected};
 use crate::cli::{self, Output, Requests};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
@@ -77,8 +77,9 @@ impl Owner {
         if cases.is_empty() {
             return say("Nothing waits for you.");
         }
-        let columns = columns();
-        cases.iter().try_for_each(|case| say(&listed(case, columns)))
+        let stage = cases.iter().map(|case| case.stage.len()).max().unwrap_or_default();
+        let reader = columns().map_or(Reader::Program, |columns| Reader::Person { columns, stage });
+        cases.iter().try_for_each(|case| say(&listed(case, reader)))
     }
 
     fn show(&self, id: &str, output: Output) -> Result<(), CommandError> {
