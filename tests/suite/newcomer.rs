@@ -113,18 +113,21 @@ fn a_list_has_one_row_for_each_request_at_eighty_columns() {
     let mut visitor = Visitor::new(&world);
     let questions =
         ["May I bring my dog, who likes sawdust very much? ".repeat(4), "\u{6771}\u{4eac}".repeat(60), "Why?".into()];
-    let requests = questions.each_ref().map(|question| visitor.file_question(question, "A trip"));
-    visitor.file_question(&questions[0], "A trip");
+    let asked = [&questions[0], &questions[1], &questions[2], &questions[0]];
+    let requests = asked.map(|question| visitor.file_question(question, "A trip"));
     let mut owner = Owner::run(&world, &["requests", "ls"]);
     assert_eq!(owner.wait_for_exit(), 0);
     let screen = owner.screen();
     let rows: Vec<&str> = screen.lines().filter(|row| !row.is_empty()).collect();
-    assert_eq!(rows.len(), requests.len(), "{screen}");
-    for (request, question) in requests.iter().zip(&questions) {
-        let row =
-            rows.iter().find(|row| row.starts_with(&request[..8])).unwrap_or_else(|| panic!("{request}:\n{screen}"));
-        assert!(row.contains("waiting for an answer"), "{screen}");
-        assert_eq!(row.contains('\u{2026}'), question.len() > 10, "{screen}");
+    assert_eq!(rows.len(), questions.len(), "{screen}");
+    // Two were filed in the same words; either may stand for both.
+    assert!(rows.iter().all(|row| requests.iter().any(|id| row.starts_with(&id[..8]))), "{requests:?}:\n{screen}");
+    assert!(rows.iter().all(|row| row.contains("waiting for an answer")), "{screen}");
+    for (beginning, shortened) in
+        [("question: May I", true), ("question: \u{6771}\u{4eac}", true), ("question: Why?", false)]
+    {
+        let row = rows.iter().find(|row| row.contains(beginning)).unwrap_or_else(|| panic!("{beginning}:\n{screen}"));
+        assert_eq!(row.contains('\u{2026}'), shortened, "{screen}");
     }
     assert!(screen.contains("(+1 like it)"), "{screen}");
     // A program gets all of it.
