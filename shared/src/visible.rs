@@ -36,6 +36,28 @@ pub fn line(text: &str) -> String {
     out
 }
 
+/// As much of the visible form's beginning as fits `columns`, and `…` where something is left out; a base is never parted from
+/// its marks, nor an escape broken. It is not injective: it is for lists, and never for what is decided or signed.
+pub fn beginning(text: &str, columns: usize) -> String {
+    let (mut out, mut used, mut rest) = (String::new(), 0, text.as_bytes());
+    // Where the form ends if an ellipsis has to follow.
+    let mut end = 0;
+    while !rest.is_empty() {
+        let taken = unit(rest, &mut out);
+        used += taken.columns;
+        if used > columns {
+            out.truncate(end);
+            out.push('\u{2026}');
+            return out;
+        }
+        if used < columns {
+            end = out.len();
+        }
+        rest = &rest[taken.bytes..];
+    }
+    out
+}
+
 /// The text of which `visible` is the visible form: `unline(v) == Ok(t)` exactly when `line(&t) == v`.
 ///
 /// # Errors
@@ -289,6 +311,27 @@ mod tests {
             assert_eq!(line(text), visible);
             assert_eq!(unline(visible).as_deref(), Ok(text));
         }
+    }
+
+    #[test]
+    fn beginnings_fit_and_are_those_of_the_visible_form() {
+        let texts =
+            ["", "abc", "東京 क्षि e\u{301}\u{302}\u{301}x", "\x1b[2J a\u{202E}b\n", "\\\\", "👍\u{1F3FD}\u{200D}!"];
+        for (text, columns) in texts.iter().flat_map(|text| (1..40).map(move |columns| (text, columns))) {
+            let (whole, short) = (line(text), beginning(text, columns));
+            assert!(short.chars().map(super::columns).sum::<usize>() <= columns, "{columns}: {short}");
+            if whole.chars().map(super::columns).sum::<usize>() <= columns {
+                assert_eq!(short, whole);
+            } else {
+                let kept = short.strip_suffix('\u{2026}').unwrap();
+                // What was kept is some text's whole visible form, so nothing in it is broken.
+                assert!(whole.starts_with(kept) && unline(kept).is_ok_and(|kept| text.starts_with(&kept)), "{short}");
+            }
+        }
+        assert_eq!(beginning("abcdef", 4), "abc\u{2026}");
+        assert_eq!(beginning("abcd", 4), "abcd");
+        assert_eq!(beginning("ab\x1bcdefghij", 10), "ab\u{2026}");
+        assert_eq!(beginning("東京東京", 6), "東京\u{2026}");
     }
 
     #[test]

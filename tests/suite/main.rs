@@ -8,6 +8,7 @@ mod clock;
 mod crash;
 mod evidence;
 mod life;
+mod newcomer;
 mod page;
 mod refusals;
 mod spool;

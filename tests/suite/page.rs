@@ -295,6 +295,33 @@ fn request_is_filed_with_the_keyboard_alone() {
 }
 
 #[test]
+fn visitor_is_told_that_the_answer_has_been_sent() {
+    let world = World::published();
+    for look in [Look::Desk, Look::DeskWithoutScript, Look::DeskInTheDark, Look::Phone] {
+        let browser = Browser::new(look);
+        browser.open(&world.url("/requests/new"));
+        browser.fill("#question", "May I visit?");
+        browser.fill("#purpose", "A school trip");
+        browser.click_text("File this request");
+        browser.wait_for("Your request has been filed");
+        let request = browser.address().rsplit('/').next().unwrap().to_owned();
+        let mut owner = Owner::run(&world, &["requests", "ask", &request, "--words", "How many are you?"]);
+        owner.read_to_the_end();
+        owner.type_word();
+        assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+        browser.wait_for("The owner asks you something");
+        browser.fill("#answer", "Twenty-five of us");
+        browser.click_text("Send this answer");
+        browser.wait_for("Your answer has been sent");
+        // It is still said when the page has renewed itself.
+        browser.reload();
+        let text = browser.wait_for("Your answer has been sent");
+        assert!(text.contains("waiting for Mira Example, the owner") && !text.contains("Twenty-five"), "{text}");
+        browser.picture(&format!("{look:?}-answered"));
+    }
+}
+
+#[test]
 fn telephone_needs_no_sideways_scrolling() {
     let world = World::new();
     let long = "A title of one very long word: Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz";

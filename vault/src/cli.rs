@@ -132,7 +132,7 @@ pub(crate) struct Add {
 /// What `publish` does.
 #[derive(Args)]
 pub(crate) struct Publish {
-    /// The folder; files that do not end in .md are left out
+    /// The folder; its files whose names end in .md become public, others are named and left out
     #[arg(value_name = "DIR", required_unless_present = "submit")]
     pub(crate) folder: Option<PathBuf>,
     /// Only write the bundle and the statement into OUT, to be signed elsewhere with
@@ -142,6 +142,9 @@ pub(crate) struct Publish {
     /// Publish what --prepare wrote into OUT and ssh-keygen signed
     #[arg(long, value_name = "OUT", conflicts_with = "folder")]
     pub(crate) submit: Option<PathBuf>,
+    /// The owner's key, instead of the configured one: a private key file, or a .pub whose private half ssh-agent has
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prepare", "submit"])]
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// What a freeze or a thaw says.
@@ -150,7 +153,7 @@ pub(crate) struct Declaration {
     /// Why, in a few words, for the log's keeper
     #[arg(long, value_name = "WORDS", default_value = "not said", value_parser = reason)]
     pub(crate) reason: String,
-    /// The owner's key, instead of the configured one
+    /// The owner's key, instead of the configured one: a private key file, or a .pub whose private half ssh-agent has
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
 }
@@ -174,7 +177,7 @@ pub(crate) struct Words {
     /// Write them in your editor ($VISUAL or $EDITOR)
     #[arg(long, conflicts_with = "text")]
     pub(crate) write: bool,
-    /// The owner's key, instead of the configured one
+    /// The owner's key, instead of the configured one: a private key file, or a .pub whose private half ssh-agent has
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
 }
@@ -273,7 +276,7 @@ pub(crate) enum Requests {
         /// Why, in a few words, for the log's keeper
         #[arg(long, value_name = "WORDS", default_value = "not said", value_parser = reason)]
         reason: String,
-        /// The owner's key, instead of the configured one
+        /// The owner's key, instead of the configured one: a private key file, or a .pub whose private half ssh-agent has
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
@@ -301,7 +304,7 @@ pub(crate) struct Terms {
     /// signed it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
     pub(crate) collections: Option<u32>,
-    /// The owner's key, instead of the configured one
+    /// The owner's key, instead of the configured one: a private key file, or a .pub whose private half ssh-agent has
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
 }

@@ -32,11 +32,12 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    match command::run(arguments) {
+    let invocation = command::Invocation::new(arguments.home.as_deref());
+    match command::run(arguments, &invocation) {
         Ok(()) => ExitCode::from(node::exit::OK),
         Err(error) => {
             // Standard error may be gone; the exit code still tells.
-            let text = format!("vault: {error}");
+            let text = invocation.complete(&format!("vault: {error}"));
             let lines: Vec<String> = text.lines().map(shared::visible::line).collect();
             drop(command::tell(&lines.join("\n")));
             ExitCode::from(error.code())

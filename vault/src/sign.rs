@@ -2,15 +2,17 @@
 //! enters this process. `ssh-keygen` asks for a passphrase or a touch on the terminal itself.
 
 use crate::prompt::supervise;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use shared::{limits, visible};
+use std::fs::File;
 use std::io::{self, Read, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use zeroize::Zeroizing;
 
 const TOOL: &str = "ssh-keygen";
-const SECURITY_KEY: &[u8] = b"sk-ssh-ed25519@openssh.com";
+const AGENT_TOOL: &str = "ssh-add";
+const HOW_TO_NAME: &str = "name an owner's private key with --key FILE, or as owner.key in vault.toml";
 const ARMOUR: (&str, &str) = ("-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n");
 /// The most of the tool's own words that an error repeats.
 const SAID: usize = 300;
@@ -21,11 +23,17 @@ const KEY_FILE: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignError {
     /// The file is not there.
-    #[error("the key {path} is not there; name your private key, or its .pub if the key is in ssh-agent", path = .0.display())]
+    #[error("the key {path} is not there; {HOW_TO_NAME}; its .pub will do if the key is in ssh-agent", path = .0.display())]
     KeyMissing(PathBuf),
+    /// The file is there, and the system does not let it be read.
+    #[error("the key {path} cannot be read ({source}); run this as the user whose key it is, or {HOW_TO_NAME}", path = .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
     /// The file is there and cannot be used.
     #[error("{path} cannot be read as an SSH key; name the file that `ssh-keygen -t ed25519` made", path = .0.display())]
     NoKey(PathBuf),
+    /// It is somebody else's, or one that counts no more.
+    #[error("the key {path} ({fingerprint}) is none of the owners' keys of this vault, which are {owners}; {HOW_TO_NAME}", path = .path.display())]
+    NotAnOwners { path: PathBuf, fingerprint: String, owners: String },
     /// Others may read the private key.
     #[error("others can read the private key {path}, so {TOOL} refuses it; run: chmod 600 {path}", path = .0.display())]
     OpenToOthers(PathBuf),
@@ -52,38 +60,127 @@ pub(crate) enum SignError {
     Io(#[from] io::Error),
 }
 
-/// The armoured signature of `key`'s owner over `statement` in `namespace`.
-///
-/// `key` is a private key file, or a public one (`.pub`) whose private half is in `ssh-agent`.
-///
-/// # Errors
-/// [`SignError`]; there is no signature then.
-pub(crate) fn sign(key: &Path, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
-    sign_with(Command::new(TOOL), key, namespace, statement)
+/// An owner's key of which all is right that can be seen without signing.
+#[derive(Debug)]
+pub(crate) struct Key {
+    path: PathBuf,
+    touch: Touch,
 }
 
-fn sign_with(tool: Command, key: &Path, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
-    if statement.len() > limits::STATEMENT {
-        return Err(SignError::TooLong(statement.len()));
-    }
-    if is_on_security_key(key)? {
-        writeln!(io::stderr(), "If your security key blinks, touch it.")?;
-    }
-    let Run { done, signature, said } = run(tool, key, namespace, statement)?;
-    let armoured = signature.starts_with(ARMOUR.0) && signature.ends_with(ARMOUR.1);
-    if done && armoured && signature.len() <= limits::SIGNATURE { Ok(signature) } else { Err(explain(key, &said)) }
+/// Whether somebody has to touch the key for it to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Touch {
+    Wanted,
+    NotWanted,
 }
 
-/// What the tool left behind.
+impl Key {
+    /// Looks at a private key file, or at a public one (`.pub`) whose private half lies beside it or is in `ssh-agent`, so that
+    /// nobody reads and decides for nothing; `owners` are the fingerprints of the keys that count.
+    ///
+    /// # Errors
+    /// [`SignError`]. A wrong passphrase or an agent that says no shows only when [`Self::sign`] is called.
+    pub(crate) fn look(path: &Path, owners: &[String]) -> Result<Self, SignError> {
+        Self::look_with(|program| Command::new(program), path, owners)
+    }
+
+    fn look_with(tool: impl Fn(&str) -> Command, path: &Path, owners: &[String]) -> Result<Self, SignError> {
+        let text = read(path)?;
+        let mut fingerprints = tool(TOOL);
+        fingerprints.args(["-l", "-E", "sha256", "-f"]).arg(path);
+        let seen = listed(fingerprints)?;
+        let Some(seen) = seen.first() else { return Err(SignError::NoKey(path.into())) };
+        if !owners.contains(&seen.fingerprint) {
+            let (fingerprint, owners) = (seen.fingerprint.clone(), owners.join(", "));
+            return Err(SignError::NotAnOwners { path: path.into(), fingerprint, owners });
+        }
+        if let Err(lacking) = private_half(path, &text) {
+            let mut held = tool(AGENT_TOOL);
+            held.args(["-l", "-E", "sha256"]);
+            if !listed(held)?.iter().any(|key| key.fingerprint == seen.fingerprint) {
+                return Err(lacking);
+            }
+        }
+        Ok(Self { path: path.into(), touch: seen.touch })
+    }
+
+    /// The armoured signature of this key over `statement` in `namespace`.
+    ///
+    /// # Errors
+    /// [`SignError`]; there is no signature then.
+    pub(crate) fn sign(&self, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
+        self.sign_with(Command::new(TOOL), namespace, statement)
+    }
+
+    fn sign_with(&self, mut tool: Command, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
+        if statement.len() > limits::STATEMENT {
+            return Err(SignError::TooLong(statement.len()));
+        }
+        // It may have gone since it was looked at.
+        read(&self.path)?;
+        if self.touch == Touch::Wanted {
+            writeln!(io::stderr(), "If your security key blinks, touch it.")?;
+        }
+        tool.args(["-Y", "sign", "-n", namespace, "-f"]).arg(&self.path);
+        let Run { done, output, said } = run(tool, statement)?;
+        let armoured = output.starts_with(ARMOUR.0) && output.ends_with(ARMOUR.1);
+        if done && armoured && output.len() <= limits::SIGNATURE { Ok(output) } else { Err(explain(&self.path, &said)) }
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SignError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = File::open(path).and_then(|file| file.take(KEY_FILE).read_to_end(&mut bytes));
+    read.map_err(|source| match source.kind() == io::ErrorKind::NotFound {
+        true => SignError::KeyMissing(path.into()),
+        false => SignError::Unreadable { path: path.into(), source },
+    })?;
+    Ok(bytes)
+}
+
+/// Whether a file has what signs without an agent: it is a private key, or a public one with the private key beside it, where
+/// `ssh-keygen` looks for that.
+fn private_half(path: &Path, bytes: &[u8]) -> Result<(), SignError> {
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let private = if String::from_utf8_lossy(first).contains("PRIVATE KEY") {
+        path.to_owned()
+    } else {
+        let beside = path.extension().is_some_and(|e| e == "pub").then(|| path.with_extension(""));
+        beside.filter(|beside| beside.is_file()).ok_or_else(|| SignError::NotInAgent(path.into()))?
+    };
+    let metadata = File::open(&private).and_then(|file| file.metadata());
+    let metadata = metadata.map_err(|source| SignError::Unreadable { path: private.clone(), source })?;
+    let own = metadata.uid() == rustix::process::getuid().as_raw();
+    if own && metadata.mode() & 0o077 != 0 { Err(SignError::OpenToOthers(private)) } else { Ok(()) }
+}
+
+/// A key as OpenSSH's tools list it: `256 SHA256:… comment (ED25519)`.
+#[derive(Debug)]
+struct Listed {
+    fingerprint: String,
+    touch: Touch,
+}
+
+/// What a tool lists; nothing where it fails, or has nothing.
+fn listed(tool: Command) -> Result<Vec<Listed>, SignError> {
+    let said = run(tool, b"")?.output;
+    let keys = said.lines().filter_map(|line| {
+        let fingerprint = line.split(' ').nth(1).filter(|word| word.starts_with("SHA256:"))?.to_owned();
+        let touch = if line.ends_with("-SK)") { Touch::Wanted } else { Touch::NotWanted };
+        Some(Listed { fingerprint, touch })
+    });
+    Ok(keys.collect())
+}
+
+/// What a tool left behind.
 struct Run {
     done: bool,
-    signature: String,
+    output: String,
     said: String,
 }
 
-fn run(mut tool: Command, key: &Path, namespace: &str, statement: &[u8]) -> Result<Run, SignError> {
-    tool.args(["-Y", "sign", "-n", namespace, "-f"]).arg(key).env("LC_ALL", "C");
-    tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+fn run(mut tool: Command, input: &[u8]) -> Result<Run, SignError> {
+    tool.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = tool.spawn().map_err(|error| match error.kind() == io::ErrorKind::NotFound {
         true => SignError::ToolMissing,
         false => error.into(),
@@ -91,11 +188,11 @@ fn run(mut tool: Command, key: &Path, namespace: &str, statement: &[u8]) -> Resu
     // A statement fits a pipe's buffer, and the answers are read beside the wait, so no side waits for the other.
     if let Some(mut stdin) = child.stdin.take() {
         // A tool that has already given up says why on its standard error.
-        drop(stdin.write_all(statement));
+        drop(stdin.write_all(input));
     }
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
-        let signature = scope.spawn(|| heard(stdout));
+        let output = scope.spawn(|| heard(stdout));
         let said = scope.spawn(|| heard(stderr));
         let status = supervise(&mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
             true => SignError::Interrupted,
@@ -104,7 +201,7 @@ fn run(mut tool: Command, key: &Path, namespace: &str, statement: &[u8]) -> Resu
         let joined = |thread: std::thread::ScopedJoinHandle<'_, io::Result<String>>| {
             thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
         };
-        Ok(Run { done: status.success(), signature: joined(signature)?, said: joined(said)? })
+        Ok(Run { done: status.success(), output: joined(output)?, said: joined(said)? })
     })
 }
 
@@ -135,29 +232,12 @@ fn explain(key: &Path, said: &str) -> SignError {
     }
 }
 
-/// Whether the key, private or public, is one that wants to be touched: its type stands readable in both files.
-fn is_on_security_key(key: &Path) -> Result<bool, SignError> {
-    let mut text = String::new();
-    let file = std::fs::File::open(key).map_err(|error| match error.kind() == io::ErrorKind::NotFound {
-        true => SignError::KeyMissing(key.into()),
-        false => SignError::NoKey(key.into()),
-    })?;
-    file.take(KEY_FILE).read_to_string(&mut text).map_err(|_| SignError::NoKey(key.into()))?;
-    let text = zeroize::Zeroizing::new(text);
-    if text.as_bytes().starts_with(SECURITY_KEY) {
-        return Ok(true);
-    }
-    // Only the head of a private key file (PROTOCOL.key) is decoded: magic, cipher, key derivation, public key.
-    let head: String = text.lines().filter(|line| !line.starts_with("-----")).take(4).collect();
-    let head = &head[..head.len() - head.len() % 4];
-    let head = STANDARD.decode(head).unwrap_or_default();
-    Ok(head.windows(SECURITY_KEY.len()).any(|window| window == SECURITY_KEY))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use shared::sshsig::{self, PublicKey, Signers};
     use shared::statement::NAMESPACE;
 
@@ -183,12 +263,21 @@ mod tests {
         /// The public half alone, in a place where its private half is not.
         fn public_alone(&self) -> PathBuf {
             let path = self.folder.path().join("alone.pub");
-            std::fs::copy(self.folder.path().join("key.pub"), &path).unwrap();
+            std::fs::copy(self.public(), &path).unwrap();
             path
         }
 
+        fn public(&self) -> PathBuf {
+            self.folder.path().join("key.pub")
+        }
+
+        fn fingerprints(&self) -> Vec<String> {
+            let line = std::fs::read_to_string(self.public()).unwrap();
+            vec![PublicKey::from_openssh(&line).unwrap().fingerprint()]
+        }
+
         fn signers(&self) -> String {
-            let key = std::fs::read_to_string(self.folder.path().join("key.pub")).unwrap();
+            let key = std::fs::read_to_string(self.public()).unwrap();
             format!("owner namespaces=\"{NAMESPACE}\" {key}")
         }
 
@@ -211,82 +300,142 @@ mod tests {
         }
     }
 
-    /// Its own session: no terminal to ask on, as for a program without a window.
-    fn tool(agent: &str) -> Command {
-        let mut tool = Command::new("setsid");
-        tool.args(["--wait", TOOL]).env("SSH_AUTH_SOCK", agent).env_remove("SSH_ASKPASS").env_remove("DISPLAY");
-        tool
+    /// Their own session: no terminal to ask on, as for a program without a window.
+    fn tools(agent: &str) -> impl Fn(&str) -> Command {
+        let agent = agent.to_owned();
+        move |program| {
+            let mut tool = Command::new("setsid");
+            tool.args(["--wait", program]).env("SSH_AUTH_SOCK", &agent).env_remove("SSH_ASKPASS").env_remove("DISPLAY");
+            tool
+        }
     }
+
+    const NO_AGENT: &str = "/nonexistent";
 
     #[test]
     fn private_key_file_signs_and_stock_tools_verify() {
         let keys = Keys::new("");
-        keys.assert_signed(&sign(&keys.private(), NAMESPACE, STATEMENT).unwrap());
+        let key = Key::look_with(tools(NO_AGENT), &keys.private(), &keys.fingerprints()).unwrap();
+        assert_eq!(key.touch, Touch::NotWanted);
+        keys.assert_signed(&key.sign(NAMESPACE, STATEMENT).unwrap());
+        let long = vec![b'a'; limits::STATEMENT + 1];
+        assert!(matches!(key.sign(NAMESPACE, &long), Err(SignError::TooLong(16_385))));
+        // The public file names the private one beside it.
+        let beside = Key::look_with(tools(NO_AGENT), &keys.public(), &keys.fingerprints()).unwrap();
+        keys.assert_signed(&beside.sign(NAMESPACE, STATEMENT).unwrap());
+    }
+
+    /// A real agent, until it is dropped.
+    struct Agent {
+        process: std::process::Child,
+        socket: String,
+    }
+
+    impl Agent {
+        fn new(folder: &Path) -> Self {
+            let socket = folder.join("agent").display().to_string();
+            let mut command = Command::new("ssh-agent");
+            let process = command.args(["-D", "-a", &socket]).stdout(Stdio::null()).spawn().unwrap();
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+                assert!(std::time::Instant::now() < deadline, "ssh-agent does not answer");
+                std::thread::yield_now();
+            }
+            Self { process, socket }
+        }
+
+        fn change(&self, arguments: &[&str]) {
+            let mut add = Command::new(AGENT_TOOL);
+            add.args(arguments).env("SSH_AUTH_SOCK", &self.socket).stderr(Stdio::null());
+            assert!(add.status().unwrap().success(), "{arguments:?}");
+        }
+    }
+
+    impl Drop for Agent {
+        fn drop(&mut self) {
+            drop(self.process.kill());
+            drop(self.process.wait());
+        }
     }
 
     #[test]
     fn public_key_file_signs_through_a_real_agent() {
         let keys = Keys::new("");
-        let socket = keys.folder.path().join("agent");
-        let socket_name = socket.to_str().unwrap();
-        let mut agent =
-            Command::new("ssh-agent").args(["-D", "-a", socket_name]).stdout(Stdio::null()).spawn().unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            assert!(std::time::Instant::now() < deadline, "ssh-agent does not answer");
-            std::thread::yield_now();
-        }
-        let alone = keys.public_alone();
-        let before = sign_with(tool(socket_name), &alone, NAMESPACE, STATEMENT);
-        let mut add = Command::new("ssh-add");
-        add.arg("-q").arg(keys.private()).env("SSH_AUTH_SOCK", socket_name).stderr(Stdio::null());
-        let added = add.status().unwrap().success();
-        let after = sign_with(tool(socket_name), &alone, NAMESPACE, STATEMENT);
-        agent.kill().unwrap();
-        agent.wait().unwrap();
-        assert!(matches!(before, Err(SignError::NotInAgent(_))), "{before:?}");
-        assert!(added);
-        keys.assert_signed(&after.unwrap());
+        let agent = Agent::new(keys.folder.path());
+        let (alone, owners) = (keys.public_alone(), keys.fingerprints());
+        let look = || Key::look_with(tools(&agent.socket), &alone, &owners);
+        assert!(matches!(look(), Err(SignError::NotInAgent(_))));
+        agent.change(&["-q", keys.private().to_str().unwrap()]);
+        let key = look().unwrap();
+        keys.assert_signed(&key.sign_with(tools(&agent.socket)(TOOL), NAMESPACE, STATEMENT).unwrap());
+        // What changes after the look is said when it comes to signing.
+        agent.change(&["-q", "-D"]);
+        let after = key.sign_with(tools(&agent.socket)(TOOL), NAMESPACE, STATEMENT);
+        assert!(matches!(after, Err(SignError::NotInAgent(_))), "{after:?}");
     }
 
     #[test]
-    fn each_failure_says_what_to_do() {
-        let (open, locked) = (Keys::new(""), Keys::new("correct horse"));
-        let try_with = |key: &Path| sign_with(tool("/nonexistent"), key, NAMESPACE, STATEMENT).unwrap_err().to_string();
-        assert!(try_with(Path::new("/nonexistent/key")).contains("is not there"));
-        assert!(try_with(&open.public_alone()).contains("ssh-add"));
-        assert!(try_with(&locked.private()).contains("passphrase"));
+    fn each_failure_before_signing_says_what_to_do() {
+        let open = Keys::new("");
+        let look = |key: &Path| {
+            Key::look_with(tools(NO_AGENT), key, &open.fingerprints()).map(drop).map_err(|error| error.to_string())
+        };
+        let said = |key: &Path| look(key).unwrap_err();
+        assert!(said(Path::new("/nonexistent/key")).contains("is not there; name an owner's private key with --key"));
+        assert!(said(open.folder.path()).contains("cannot be read (Is a directory"));
+        assert!(said(&open.public_alone()).contains("ssh-add"));
         let garbage = open.folder.path().join("garbage");
-        std::fs::write(&garbage, b"\xff\xfe").unwrap();
-        assert!(try_with(&garbage).contains("cannot be read as an SSH key"));
-        std::fs::write(&garbage, b"no key").unwrap();
-        assert!(try_with(&garbage).contains("cannot be read as an SSH key"));
+        for bytes in [&b"\xff\xfe"[..], b"no key", b""] {
+            std::fs::write(&garbage, bytes).unwrap();
+            assert!(said(&garbage).contains("cannot be read as an SSH key"));
+        }
+        let other = Keys::new("");
+        let (whose, words) = (&other.fingerprints()[0], said(&other.private()));
+        assert!(words.contains(whose) && words.contains(&open.fingerprints()[0]), "{words}");
         let shared = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         std::fs::set_permissions(open.private(), shared).unwrap();
-        assert!(try_with(&open.private()).contains("chmod 600"));
-        let missing =
-            sign_with(Command::new("/nonexistent/tool"), &locked.private(), NAMESPACE, STATEMENT).unwrap_err();
+        assert!(said(&open.private()).contains("chmod 600"));
+        // The agent has no use for the file.
+        let agent = Agent::new(other.folder.path());
+        std::fs::set_permissions(open.private(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        agent.change(&["-q", open.private().to_str().unwrap()]);
+        std::fs::set_permissions(open.private(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(Key::look_with(tools(&agent.socket), &open.private(), &open.fingerprints()).is_ok());
+        let missing = |_: &str| Command::new("/nonexistent/tool");
+        let missing = Key::look_with(missing, &open.private(), &open.fingerprints()).unwrap_err();
         assert!(missing.to_string().contains("openssh-client"));
-        let silent = sign_with(Command::new("true"), &locked.private(), NAMESPACE, STATEMENT).unwrap_err();
-        assert!(matches!(silent, SignError::NotProduced(_)));
-        let long = vec![b'a'; limits::STATEMENT + 1];
-        assert!(matches!(sign(&locked.private(), NAMESPACE, &long), Err(SignError::TooLong(16_385))));
+    }
+
+    #[test]
+    fn each_failure_of_signing_says_what_to_do() {
+        let locked = Keys::new("correct horse");
+        let key = Key::look_with(tools(NO_AGENT), &locked.private(), &locked.fingerprints()).unwrap();
+        let sign = |tool: Command| key.sign_with(tool, NAMESPACE, STATEMENT).unwrap_err();
+        assert!(sign(tools(NO_AGENT)(TOOL)).to_string().contains("passphrase"));
+        assert!(matches!(sign(Command::new("/nonexistent/tool")), SignError::ToolMissing));
+        assert!(matches!(sign(Command::new("true")), SignError::NotProduced(_)));
+        std::fs::remove_file(locked.private()).unwrap();
+        assert!(matches!(sign(tools(NO_AGENT)(TOOL)), SignError::KeyMissing(_)));
     }
 
     #[test]
     fn security_keys_are_known_by_either_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        let head =
-            [b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none\0\0\0\0\0\0\0\x01\0\0\0\x4a\0\0\0\x1a", SECURITY_KEY]
-                .concat();
-        let file = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n", STANDARD.encode(head));
-        for (text, expected) in
-            [(file.as_str(), true), ("sk-ssh-ed25519@openssh.com AAAA", true), ("ssh-ed25519 AAAA", false)]
-        {
-            std::fs::write(&path, text).unwrap();
-            assert_eq!(is_on_security_key(&path).unwrap(), expected, "{text}");
+        let keys = Keys::new("");
+        let plain = std::fs::read_to_string(keys.public()).unwrap();
+        let PublicKey::Ed25519 { key } = PublicKey::from_openssh(&plain).unwrap() else { unreachable!() };
+        let public = PublicKey::SkEd25519 { key, application: "ssh:".into() };
+        let blob = STANDARD.decode(public.to_openssh().split(' ').nth(1).unwrap()).unwrap();
+        let put = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+        let head = [b"openssh-key-v1\0", &put(b"none")[..], &put(b"none"), &put(b""), &[0, 0, 0, 1], &put(&blob)];
+        let private = STANDARD.encode([head.concat(), put(&[0; 8])].concat());
+        let private = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{private}\n-----END OPENSSH PRIVATE KEY-----\n");
+        let path = keys.folder.path().join("sk");
+        std::fs::write(&path, private).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(path.with_extension("pub"), public.to_openssh()).unwrap();
+        for file in [path.clone(), path.with_extension("pub")] {
+            let key = Key::look_with(tools(NO_AGENT), &file, &[public.fingerprint()]).unwrap();
+            assert_eq!(key.touch, Touch::Wanted, "{file:?}");
         }
-        assert!(!is_on_security_key(&Keys::new("").private()).unwrap());
     }
 }

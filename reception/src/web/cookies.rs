@@ -16,17 +16,28 @@ const LIFE: u64 = limits::ASKING_LIFE + limits::RELEASE_LIFE_MAX;
 const PREFIX: &str = "__Host-r-";
 const TICKET: usize = 32;
 const VALUE: usize = TICKET + 16;
+/// Ends the value once an answer has been sent. RFC 6265 section 4.1.1 allows the sign, and no hexadecimal digit is like it.
+const ANSWERED: &str = ".answered";
 
 /// What a browser holds for one request. The same collection id, however often it opens a release, is one collection.
 pub(crate) struct Held {
     pub(crate) ticket: Ticket,
     pub(crate) collection: CollectionId,
+    pub(crate) sent: Sent,
+}
+
+/// Whether this browser has sent an answer to a question of the owner's. Only the browser remembers it: the vault's reply is the
+/// same for everything undecided, and nothing is kept here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Nothing,
+    Answer,
 }
 
 impl Held {
     /// A new device's hold on `ticket`.
     pub(crate) fn new(ticket: Ticket) -> Result<Self, Failure> {
-        Ok(Self { ticket, collection: CollectionId(random()?) })
+        Ok(Self { ticket, collection: CollectionId(random()?), sent: Sent::Nothing })
     }
 
     pub(crate) fn request(&self) -> RequestId {
@@ -34,16 +45,24 @@ impl Held {
     }
 
     fn to_value(&self) -> String {
-        hex(self.ticket.expose()) + &hex(&self.collection.0)
+        let sent = match self.sent {
+            Sent::Nothing => "",
+            Sent::Answer => ANSWERED,
+        };
+        hex(self.ticket.expose()) + &hex(&self.collection.0) + sent
     }
 
     fn from_value(value: &str) -> Option<Self> {
+        let (value, sent) = match value.strip_suffix(ANSWERED) {
+            Some(value) => (value, Sent::Answer),
+            None => (value, Sent::Nothing),
+        };
         let mut bytes = unhex::<VALUE>(value).ok()?;
         let (mut ticket, mut collection) = ([0; TICKET], [0; 16]);
         ticket.copy_from_slice(&bytes[..TICKET]);
         collection.copy_from_slice(&bytes[TICKET..]);
         bytes.zeroize();
-        Some(Self { ticket: Ticket::from_random(ticket), collection: CollectionId(collection) })
+        Some(Self { ticket: Ticket::from_random(ticket), collection: CollectionId(collection), sent })
     }
 }
 
@@ -101,7 +120,7 @@ mod tests {
     use axum::response::IntoResponse;
 
     fn held_by(n: u8) -> Held {
-        Held { ticket: Ticket::from_random([n; 32]), collection: CollectionId([n; 16]) }
+        Held { ticket: Ticket::from_random([n; 32]), collection: CollectionId([n; 16]), sent: Sent::Nothing }
     }
 
     fn browser(cookies: &[String]) -> HeaderMap {
@@ -132,6 +151,20 @@ mod tests {
         let headers = browser(&["other=1".into(), set[0].split(';').next().unwrap().into()]);
         let back = held(&headers, &held_one.request().to_string()).ok().unwrap();
         assert!(back.ticket.hash() == held_one.ticket.hash() && back.collection == held_one.collection);
+    }
+
+    #[test]
+    fn a_browser_remembers_that_it_has_answered() {
+        let answered = Held { sent: Sent::Answer, ..held_by(1) };
+        let id = answered.request().to_string();
+        let back = held(&browser(&[cookie(&answered)]), &id).ok().unwrap();
+        assert!(back.ticket.hash() == answered.ticket.hash() && back.collection == answered.collection);
+        assert_eq!(back.sent, Sent::Answer);
+        assert_eq!(held(&browser(&[cookie(&held_by(1))]), &id).ok().unwrap().sent, Sent::Nothing);
+        for end in [".", ".answer", ".answered.answered", ".answeredx"] {
+            let cookie = cookie(&held_by(1)) + end;
+            assert_eq!(held(&browser(&[cookie]), &id).err(), Some(Failure::NotFound), "{end}");
+        }
     }
 
     #[test]

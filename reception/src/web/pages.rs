@@ -1,5 +1,6 @@
 //! The pages: what each template needs, and nothing else.
 
+use super::cookies;
 use super::forms::{Ask, Faults};
 use super::media;
 use crate::spoken::{Kind, Spoken};
@@ -171,6 +172,8 @@ pub(crate) struct RequestPage {
     pub(crate) id: RequestId,
     pub(crate) code: String,
     pub(crate) state: State,
+    /// What this browser has sent since.
+    pub(crate) sent: cookies::Sent,
     /// Why what the visitor did was not done.
     pub(crate) notice: Option<Notice>,
     pub(crate) draft: Draft,

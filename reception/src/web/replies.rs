@@ -1,6 +1,6 @@
 //! A visitor's answer to a question of the owner's. Whatever goes wrong, the words are in the form that comes back.
 
-use super::cookies::{self, Held};
+use super::cookies::{self, Held, Sent};
 use super::error::Failure;
 use super::forms::{self, Fields};
 use super::pages::{Draft, State as Standing};
@@ -27,7 +27,12 @@ pub(crate) async fn answer(
         Err(bad) => return Ok(faulty(&app, &held, question, text, bad).await),
     };
     let was_up = app.broker.up();
-    let Err(error) = app.broker.answer(&held.ticket, question, words).await else { return Ok(requests::back(&held)) };
+    let Err(error) = app.broker.answer(&held.ticket, question, words).await else {
+        let held = Held { sent: Sent::Answer, ..held };
+        let mut response = requests::back(&held);
+        cookies::remember(&mut response, &headers, &held);
+        return Ok(response);
+    };
     let failure = Failure::of_sending(error, was_up);
     if failure == Failure::Answered {
         return Ok(overtaken(&app, &held, question, text).await);

@@ -79,7 +79,7 @@ pub(crate) fn page(app: &App, held: &Held, state: State, notice: Option<Notice>,
         | State::Unsent(_) => StatusCode::OK,
     };
     let (id, code) = (held.request(), held.ticket.return_code());
-    pages::html(status, &RequestPage { name: app.name(), id, code, state, notice, draft })
+    pages::html(status, &RequestPage { name: app.name(), id, code, state, sent: held.sent, notice, draft })
 }
 
 /// The page of a request about which the vault cannot be asked, or whose release it does not serve now.

@@ -14,7 +14,6 @@ pub struct Home {
     config: PathBuf,
     state: PathBuf,
     run: Option<PathBuf>,
-    given: Option<PathBuf>,
 }
 
 impl Home {
@@ -26,19 +25,14 @@ impl Home {
     pub fn find(home: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Nowhere> {
         if let Some(home) = home {
             let (config, state, run) = (home.join("config"), home.join("state"), Some(home.join("run")));
-            return Ok(Self { config, state, run, given: Some(home.to_owned()) });
+            return Ok(Self { config, state, run });
         }
         let folder = |name: &'static str| {
             let list = variable(name).ok_or(Nowhere(name))?;
             std::env::split_paths(&list).find(|p| p.is_absolute()).ok_or(Nowhere(name))
         };
         let (config, state) = (folder("CONFIGURATION_DIRECTORY")?, folder("STATE_DIRECTORY")?);
-        Ok(Self { config, state, run: folder("RUNTIME_DIRECTORY").ok(), given: None })
-    }
-
-    /// What was given as `--home`.
-    pub fn given(&self) -> Option<&Path> {
-        self.given.as_deref()
+        Ok(Self { config, state, run: folder("RUNTIME_DIRECTORY").ok() })
     }
 
     /// The configuration's folder.

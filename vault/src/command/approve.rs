@@ -1,17 +1,17 @@
 //! `vault requests approve`: everything that would leave is shown, and signed if the owner says so.
 
-use super::describe::subject;
 use super::requests::{Outcome, conclude, open, short};
-use super::{CommandError, Owner, say, tell, unexpected, watch};
+use super::{CommandError, Invocation, Owner, say, tell, unexpected, watch};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Answer, Body, Deed, Section, Sheet, Terminal, Timing};
 use crate::scratch::Scratch;
+use crate::sign::Key;
 use shared::ids::{Digest, RequestId};
 use shared::limits;
 use shared::statement::{Approval, DeliveryMode, NAMESPACE, RecipientLine, Statement, SubjectLine};
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vault_core::{Choice, Draft, Line, Signed, Stage};
 
@@ -58,7 +58,7 @@ impl Owner {
         let Some(draft) = &case.draft else {
             return Err(CommandError::Failed(format!("this request is {}", case.stage)));
         };
-        self.may_release()?;
+        let key = self.ready(terms.key.as_deref())?;
         let bytes = self.fetch(case.id, draft)?;
         let others = pending_approval(case).filter(|_| terms.days.is_none() && terms.collections.is_none());
         let not_after = crate::daemon::now().plus(terms.days.unwrap_or(DAYS) * 86_400);
@@ -74,10 +74,10 @@ impl Owner {
                 not_after: said.not_after,
             });
             let approval = approval(&self.config.origin, case, draft, &bytes, choice);
-            let sheet = sheet(case, &approval, body, agreement(case, others.as_ref(), &approval)?);
+            let sheet = sheet(case, &approval, body, agreement(case, others.as_ref(), &approval, &self.invocation)?);
             match prompt::ask(terminal, &sheet, Timing::default())? {
                 Answer::Yes { .. } => {
-                    self.sign(case.id, sheet.statement, terms.key.as_deref())?;
+                    self.sign(case.id, sheet.statement, &key)?;
                     return Ok(Outcome::Signed);
                 }
                 Answer::Refuse => return self.refuse(case.id).map(|()| Outcome::Refused),
@@ -87,28 +87,9 @@ impl Owner {
         }
     }
 
-    /// Said before an owner reads and types for nothing.
-    ///
-    /// # Errors
-    /// [`CommandError::Refused`] while releases are stopped or the clock is in doubt.
-    pub(super) fn may_release(&self) -> Result<(), CommandError> {
-        let about = self.about()?;
-        if let Some(since) = about.frozen {
-            let words =
-                format!("all releases are stopped since {since}; `vault thaw` lets them go on. Nothing was asked.");
-            return Err(CommandError::Refused(words));
-        }
-        match about.clock.doubt {
-            Some(doubt) => {
-                Err(CommandError::Refused(format!("{doubt}; `vault clock` says what to do. Nothing was asked.")))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Signs a statement about a request and hands it in; says what has come of it.
-    pub(super) fn sign(&self, id: RequestId, statement: String, key: Option<&Path>) -> Result<(), CommandError> {
-        let signature = crate::sign::sign(key.unwrap_or(&self.config.owner_key), NAMESPACE, statement.as_bytes())?;
+    pub(super) fn sign(&self, id: RequestId, statement: String, key: &Key) -> Result<(), CommandError> {
+        let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         let signed = Signed::one(statement, signature);
         let DeskReply::Stage(_) = Desk::ask(&self.socket, &DeskCall::Sign { id, signed })? else {
             return Err(unexpected());
@@ -122,20 +103,22 @@ impl Owner {
         if let Some(pending) = &case.pending {
             let (have, need) = (pending.signed_by.len(), pending.quorum);
             return say(&format!(
-                "{have} of {need} owners have signed; nothing has left yet. Another owner signs the same text with \
-                 `vault requests sign {id} --key FILE`, before {}.",
-                case.lapses_at
+                "{have} of {need} owners have signed; nothing has left yet. Another owner signs the same text, before {}, \
+                 with:\n  {}",
+                case.lapses_at,
+                self.line(&format!("requests sign {id} --key FILE"))
             ));
         }
         if let Some(release) = &case.release {
             return match release.cooling_until {
                 Some(until) => say(&format!(
-                    "Approved. The visitor can collect it from {until} on; until then `vault requests revoke {id}` takes it \
-                     back unseen."
+                    "Approved. The visitor can collect it from {until} on. Until then this takes it back unseen:\n  {}",
+                    self.line(&format!("requests revoke {id}"))
                 )),
-                None => {
-                    say(&format!("Released. The visitor can collect it; the receipt: vault evidence export {id} DIR"))
-                }
+                None => say(&format!(
+                    "Released. The visitor can collect it. The receipt:\n  {}",
+                    self.line(&format!("evidence export {id} DIR"))
+                )),
             };
         }
         if case.question.is_some() {
@@ -175,12 +158,19 @@ fn pending_approval(case: &Case) -> Option<Approval> {
 ///
 /// # Errors
 /// [`CommandError::Integrity`] when it is another one although this owner chose the same.
-fn agreement(case: &Case, others: Option<&Approval>, own: &Approval) -> Result<Option<String>, CommandError> {
+fn agreement(
+    case: &Case,
+    others: Option<&Approval>,
+    own: &Approval,
+    invocation: &Invocation,
+) -> Result<Option<String>, CommandError> {
     let Some(pending) = &case.pending else { return Ok(None) };
     let Some(said) = others else {
-        let begun = "Other owners have begun to sign something else about this request: see `vault requests show`. If you sign \
-                     this, their signatures count no more.";
-        return Ok(Some(begun.into()));
+        return Ok(Some(format!(
+            "Other owners have begun to sign something else about this request: see {}. If you sign this, their signatures \
+             count no more.",
+            invocation.line(&format!("requests show {}", short(case.id)))
+        )));
     };
     let (have, need) = (pending.signed_by.len(), pending.quorum);
     if said.shown != own.shown {
@@ -280,11 +270,6 @@ pub(super) fn who_asks(case: &Case) -> Vec<Section> {
         sections.push(Section::Note(alike));
     }
     sections
-}
-
-/// What a request is about, in one line of a message.
-pub(super) fn named(case: &Case) -> String {
-    format!("{} ({})", short(case.id), subject(&case.subject))
 }
 
 /// Puts a copy where only the owner can read it, opens it if there is a viewer, and asks whether the owner has looked at it:

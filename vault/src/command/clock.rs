@@ -1,7 +1,7 @@
 //! `vault clock`: what the vault thinks of the machine's clock, and the owner's word that it is right.
 
 use super::requests::open;
-use super::{CommandError, Owner, say, unexpected, watch};
+use super::{CommandError, Invocation, Owner, say, unexpected, watch};
 use crate::cli::Clock;
 use crate::desk::{ClockFacts, Desk, DeskCall, DeskReply};
 
@@ -11,7 +11,7 @@ impl Owner {
         if options.output.json {
             return super::say_json(&facts);
         }
-        describe(&facts).iter().try_for_each(|line| say(line))?;
+        describe(&facts, &self.invocation).iter().try_for_each(|line| say(line))?;
         if !options.confirm {
             return Ok(());
         }
@@ -35,12 +35,13 @@ fn clock(reply: DeskReply) -> Result<ClockFacts, CommandError> {
 }
 
 /// The clock, and what its doubt holds up.
-pub(super) fn describe(facts: &ClockFacts) -> Vec<String> {
+pub(super) fn describe(facts: &ClockFacts, invocation: &Invocation) -> Vec<String> {
     let mut lines = vec![format!("clock        {} (this machine)", facts.wall)];
     if let Some(doubt) = facts.doubt {
         lines.push(format!("             {doubt}: the vault knows of {}", facts.time));
         lines.push("             Nothing is approved, collected or ended by time until that is settled.".into());
-        lines.push("             Set the clock right, or say that it is: vault clock --confirm".into());
+        let confirm = invocation.line("clock --confirm");
+        lines.push(format!("             Set the clock right, or say that it is: {confirm}"));
     }
     lines
 }

@@ -1,7 +1,6 @@
 //! `vault requests answer`, `edit` and `redact`: a new draft in place of the old one, which is then read and signed.
 
 use super::add::detect;
-use super::approve::named;
 use super::describe::framed;
 use super::requests::{conclude, open, short};
 use super::{CommandError, Owner, failed, say, size, tell, unexpected};
@@ -23,12 +22,13 @@ impl Owner {
     pub(super) fn answer(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
-        let case = self.compose(&case)?;
+        let case = self.compose(&case, terms)?;
         conclude(self.decide(&mut terminal, &case, terms)?)
     }
 
     /// Has the owner write the answer; the request with its new draft.
-    pub(super) fn compose(&self, case: &Case) -> Result<Case, CommandError> {
+    pub(super) fn compose(&self, case: &Case, terms: &Terms) -> Result<Case, CommandError> {
+        self.ready(terms.key.as_deref())?;
         let text = self.write(&self.template(case)?, "txt")?;
         let plain = MediaType::new("text/plain; charset=utf-8").map_err(|e| CommandError::Failed(e.to_string()))?;
         self.replace(case, text.as_bytes(), Some(plain))
@@ -38,6 +38,7 @@ impl Owner {
     pub(super) fn edit(&self, id: &str, file: Option<&Path>, terms: &Terms) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
+        self.ready(terms.key.as_deref())?;
         let case = match file {
             Some(path) => {
                 let (bytes, media_type) = read(path)?;
@@ -56,6 +57,7 @@ impl Owner {
     pub(super) fn redact(&self, id: &str, hide: &[String], terms: &Terms) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
+        self.ready(terms.key.as_deref())?;
         let (text, count) = without(&self.text_draft(&case)?, hide).map_err(CommandError::Failed)?;
         let case = self.replace(&case, text.as_bytes(), None)?;
         tell(&format!("{count} places were replaced by {MARK}."))?;
@@ -84,14 +86,14 @@ impl Owner {
     /// The draft, if it is text.
     fn text_draft(&self, case: &Case) -> Result<String, CommandError> {
         let Some(draft) = &case.draft else {
-            return Err(CommandError::Failed(format!("request {} has no draft; it is {}", named(case), case.stage)));
+            return Err(CommandError::Failed(format!("request {} has no draft; it is {}", short(case.id), case.stage)));
         };
         let text = String::from_utf8(self.fetch(case.id, draft)?);
         text.ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
             let id = short(case.id);
             CommandError::Failed(format!(
                 "what would be released is no text and cannot be changed here; change a copy in its own program, then give \
-                 that: vault requests edit {id} --file FILE"
+                 that: `vault requests edit {id} --file FILE`"
             ))
         })
     }

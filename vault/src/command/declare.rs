@@ -49,7 +49,7 @@ impl Owner {
             return Err(CommandError::Failed(format!("all releases are stopped already, since {since}")));
         }
         self.turn(FreezeAction::Freeze, &facts, declaration)?;
-        say("Stopped. Nothing leaves until `vault thaw`. Requests are still taken, and wait.")
+        say(&format!("Stopped. Requests are still taken, and wait. Nothing leaves until:\n  {}", self.line("thaw")))
     }
 
     /// Lets releases go on.
@@ -61,9 +61,10 @@ impl Owner {
         let after = self.turn(FreezeAction::Thaw, &facts, declaration)?;
         match (&after.pending, after.frozen) {
             (Some(pending), Some(_)) => say(&format!(
-                "{} of {} owners have signed; releases are still stopped. Another owner signs with `vault thaw --key FILE`.",
+                "{} of {} owners have signed; releases are still stopped. Another owner signs with:\n  {}",
                 pending.signed_by.len(),
-                pending.quorum
+                pending.quorum,
+                self.line("thaw --key FILE")
             )),
             (_, _) => say("Releases go on."),
         }
@@ -112,13 +113,13 @@ impl Owner {
         statement: &Statement,
         key: Option<&Path>,
     ) -> Result<Signed, CommandError> {
+        let key = self.key(key)?;
         let sheet = Sheet { title, sections, body: Body::Nothing, statement: statement.render(), deed: Deed::Declare };
         let answer = prompt::ask(&mut open()?, &sheet, Timing::default())?;
         if !matches!(answer, Answer::Yes { .. }) {
             return Err(CommandError::Refused("Nothing was signed, and nothing has changed.".into()));
         }
-        let key = key.unwrap_or(&self.config.owner_key);
-        let signature = crate::sign::sign(key, NAMESPACE, sheet.statement.as_bytes())?;
+        let signature = key.sign(NAMESPACE, sheet.statement.as_bytes())?;
         Ok(Signed::one(sheet.statement, signature))
     }
 }

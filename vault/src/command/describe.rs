@@ -1,6 +1,7 @@
 //! Requests in words, for lists and for reading.
 
-use super::size;
+use super::requests::short;
+use super::{Invocation, size};
 use crate::desk::Case;
 use shared::visible;
 use vault_core::Line;
@@ -8,16 +9,44 @@ use vault_core::Line;
 /// Columns that a described request takes, and those before its values.
 const WIDTH: usize = 79;
 const LABEL: usize = 11;
+/// Columns of the longest stage that there is, and of a day.
+const STAGE: usize = 27;
+const DAY: usize = 10;
 
-pub(super) fn subject(line: &Line) -> String {
-    match line {
-        Line::Item(title) => format!("item: {}", visible::line(title)),
-        Line::Question(text) => format!("question: {}", visible::line(text)),
+/// For whom a list is printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reader {
+    /// For one who reads all of each line.
+    Program,
+    /// For a person, before so many columns; the longest stage in the list takes so many.
+    Person { columns: usize, stage: usize },
+}
+
+/// A request in one line of a list, in which a person gets what was asked shortened.
+pub(super) fn listed(case: &Case, reader: Reader) -> String {
+    let asked = match &case.subject {
+        Line::Item(title) => format!("item: {title}"),
+        Line::Question(text) => format!("question: {text}"),
+    };
+    let more =
+        |words: &str| if case.repeats == 0 { String::new() } else { format!("  ({words}{} like it)", case.repeats) };
+    let (id, filed) = (short(case.id), case.filed_at.to_string());
+    match reader {
+        Reader::Program => {
+            format!("{id}  {filed}  {:<STAGE$}  {}{}", case.stage, visible::line(&asked), more("and "))
+        }
+        Reader::Person { columns, stage } => {
+            let start = format!("{id}  {}  {:<stage$}  ", filed.get(..DAY).unwrap_or_default(), case.stage);
+            let more = more("+");
+            // The last column stays free: some terminals begin a new row as soon as that is taken.
+            let room = columns.saturating_sub(start.len() + more.len() + 1);
+            format!("{start}{}{more}", visible::beginning(&asked, room.max(1)))
+        }
     }
 }
 
 /// A request in lines to print. What a visitor wrote is framed, so that no line of it can pass for one of ours.
-pub(super) fn describe(case: &Case) -> Vec<String> {
+pub(super) fn describe(case: &Case, invocation: &Invocation) -> Vec<String> {
     let (asked, words) = match &case.subject {
         Line::Item(title) => ("item", title.as_str()),
         Line::Question(text) => ("question", text.as_str()),
@@ -55,10 +84,10 @@ pub(super) fn describe(case: &Case) -> Vec<String> {
         lines.push(format!("released   {}, until {}", size(manifest.bytes), manifest.not_after));
         lines.push(format!("  sha256   {}", manifest.sha256));
         lines.push(format!("  collections begun: {begun} of {allowed}"));
-        let until = release.cooling_until.iter();
-        lines.extend(
-            until.map(|until| format!("  not collectable before {until}; `vault requests revoke` takes it back")),
-        );
+        if let Some(until) = release.cooling_until {
+            let revoke = invocation.line(&format!("requests revoke {}", short(case.id)));
+            lines.push(format!("  not collectable before {until}; this takes it back: {revoke}"));
+        }
     }
     lines
 }
@@ -67,4 +96,63 @@ pub(super) fn describe(case: &Case) -> Vec<String> {
 pub(super) fn framed(label: &str, words: &str) -> Vec<String> {
     let rows = visible::rows(words.as_bytes(), WIDTH - LABEL).enumerate();
     rows.map(|(i, row)| format!("{:<LABEL$}{row}", if i == 0 { label } else { "" })).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use shared::ids::{RequestId, TicketHash};
+    use shared::time::Time;
+    use unicode_width::UnicodeWidthStr as _;
+
+    fn case(stage: &str, asked: &str, repeats: u32) -> Case {
+        Case {
+            id: RequestId([0xab; 16]),
+            reception: "front".into(),
+            filed_at: Time::from_unix(1_795_000_000),
+            lapses_at: Time::from_unix(1_796_000_000),
+            stage: stage.into(),
+            undecided: true,
+            subject: Line::Question(asked.into()),
+            named: Line::Question(asked.into()),
+            nonce: None,
+            repeats,
+            talk: vec![],
+            question: None,
+            refusal: None,
+            pending: None,
+            purpose: "hiring".into(),
+            contact: None,
+            ticket: TicketHash([0xab; 32]),
+            note: None,
+            draft: None,
+            release: None,
+        }
+    }
+
+    #[test]
+    fn a_list_fits_a_terminal_and_keeps_id_stage_and_count() {
+        let long = "May I bring my dog, who likes sawdust very much, to the workshop?";
+        for asked in [long, &"東京".repeat(40), &"\x1b[2J\u{202e}".repeat(40), "Why?"] {
+            for (stage, repeats) in [("waiting for more signatures", 999), ("released", 0)] {
+                let line = listed(&case(stage, asked, repeats), Reader::Person { columns: 80, stage: STAGE });
+                assert!(line.width() < 80, "{} columns: {line}", line.width());
+                assert!(line.starts_with("abababab  2026-11-18  ") && line.contains(stage), "{line}");
+                assert!(line.contains("  question: ") && !line.contains(char::is_control), "{line}");
+                assert_eq!(line.contains("(+999 like it)"), repeats == 999, "{line}");
+                assert_eq!(line.contains('\u{2026}'), asked != "Why?" || repeats == 999, "{line}");
+            }
+        }
+        let wide = listed(&case("released", long, 0), Reader::Person { columns: 200, stage: 8 });
+        assert!(wide.ends_with(long), "{wide}");
+    }
+
+    #[test]
+    fn a_program_gets_the_whole_line() {
+        let asked = "x".repeat(200);
+        let line = listed(&case("released", &asked, 3), Reader::Program);
+        let whole = format!("abababab  2026-11-18T11:06:40Z  {:<27}  question: {asked}  (and 3 like it)", "released");
+        assert_eq!(line, whole);
+    }
 }

@@ -1,5 +1,6 @@
 //! `vault init`: keys, configuration, the owner's public key and an empty encrypted store.
 
+use super::Invocation;
 use crate::cli;
 use crate::config::{self, Config};
 use crate::paths::Paths;
@@ -69,7 +70,7 @@ pub(crate) enum InitError {
 }
 
 /// Makes a new vault in `paths`. On an error before the store is begun nothing of value exists yet.
-pub(crate) fn init(paths: &Paths, options: &cli::Init) -> Result<(), InitError> {
+pub(crate) fn init(paths: &Paths, options: &cli::Init, invocation: &Invocation) -> Result<(), InitError> {
     let made = [
         paths.config(),
         paths.signers(),
@@ -100,7 +101,8 @@ pub(crate) fn init(paths: &Paths, options: &cli::Init) -> Result<(), InitError> 
     files::write_new(&paths.store_key(), keys::generate_raw()?.as_bytes())?;
     files::write_new(&paths.signers(), owners.signers().render().as_bytes())?;
     files::write_new(&paths.config(), config::render(&config).as_bytes())?;
-    report(paths, &config, begin_store(paths, &config.origin, owners)?.signers()).map_err(InitError::Print)
+    let owners = begin_store(paths, &config.origin, owners)?;
+    report(paths, &config, owners.signers(), invocation).map_err(InitError::Print)
 }
 
 /// The owners' keys: those given, or a new one; with the path of the first.
@@ -201,7 +203,7 @@ fn begin_store(paths: &Paths, origin: &Origin, owners: Owners) -> Result<Arc<Own
     Ok(owners)
 }
 
-fn report(paths: &Paths, config: &Config, signers: &Signers) -> std::io::Result<()> {
+fn report(paths: &Paths, config: &Config, signers: &Signers, invocation: &Invocation) -> std::io::Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "configuration  {}", paths.config().display())?;
     writeln!(out, "store          {}", paths.store().display())?;
@@ -217,15 +219,7 @@ fn report(paths: &Paths, config: &Config, signers: &Signers) -> std::io::Result<
     writeln!(out, "remove the file. Back up both folders whole, while the vault is stopped: without the")?;
     writeln!(out, "store key or the owner's key, what is in the store is lost.")?;
     writeln!(out)?;
-    let vault = command_line(paths);
-    writeln!(out, "Next, start the vault and leave it running:\n  {vault} serve")?;
-    writeln!(out, "Then pair it, in another terminal:\n  {vault} pair \"LINE THAT `reception id` PRINTED\"")
-}
-
-/// How to call this vault again: with its `--home`, if it has one.
-fn command_line(paths: &Paths) -> String {
-    match paths.0.given() {
-        Some(home) => format!("vault --home {}", home.display()),
-        None => "vault".into(),
-    }
+    let (serve, pair) = (invocation.line("serve"), invocation.line("pair \"LINE THAT `reception id` PRINTED\""));
+    writeln!(out, "Next, start the vault and leave it running:\n  {serve}")?;
+    writeln!(out, "Then pair it, in another terminal:\n  {pair}")
 }

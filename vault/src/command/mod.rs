@@ -8,8 +8,10 @@ mod declare;
 mod describe;
 mod evidence;
 mod init;
+mod invocation;
 mod pairing;
 mod publish;
+mod ready;
 mod requests;
 mod serve;
 mod status;
@@ -20,8 +22,11 @@ use crate::cli::{Arguments, Command, OwnerCommand};
 use crate::config::Config;
 use crate::desk::DeskError;
 use crate::paths::Paths;
+use crate::sign::SignError;
 use node::home::Home;
 use std::path::PathBuf;
+
+pub(crate) use invocation::Invocation;
 
 /// Why a command failed, and with which exit code.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +46,7 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Desk(#[from] DeskError),
     #[error(transparent)]
-    Sign(#[from] crate::sign::SignError),
+    Sign(#[from] SignError),
     #[error(transparent)]
     Prompt(#[from] crate::prompt::PromptError),
     #[error(transparent)]
@@ -66,7 +71,7 @@ impl CommandError {
         match self {
             Self::Start(error) => error.code(),
             Self::Desk(error) => error.code(),
-            Self::Refused(_) | Self::Prompt(_) => node::exit::REFUSED,
+            Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. }) => node::exit::REFUSED,
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)
@@ -84,21 +89,23 @@ impl CommandError {
 }
 
 /// Runs one command.
-pub(crate) fn run(arguments: Arguments) -> Result<(), CommandError> {
+pub(crate) fn run(arguments: Arguments, invocation: &Invocation) -> Result<(), CommandError> {
     node::memory::keep_private()?;
     let paths = Paths(Home::find(arguments.home.as_deref(), |name| std::env::var_os(name))?);
     let command = match arguments.command {
-        Command::Init(options) => return Ok(init::init(&paths, &options)?),
+        Command::Init(options) => return Ok(init::init(&paths, &options, invocation)?),
         Command::Serve => return serve::serve(&paths, Config::read(&paths)?),
         Command::Owner(command) => command,
     };
-    Owner { config: Config::read(&paths)?, socket: paths.socket()? }.run(command)
+    let (config, socket) = (Config::read(&paths)?, paths.socket()?);
+    Owner { config, socket, invocation: invocation.clone() }.run(command)
 }
 
 /// The owner's process: where the daemon is, and what the configuration says of the owner.
 pub(crate) struct Owner {
     pub(crate) config: Config,
     pub(crate) socket: PathBuf,
+    pub(crate) invocation: Invocation,
 }
 
 impl Owner {
@@ -117,6 +124,11 @@ impl Owner {
             OwnerCommand::Clock(options) => self.clock(options),
             OwnerCommand::Evidence(command) => self.evidence(command),
         }
+    }
+
+    /// The command line that says `words`, to be pasted.
+    fn line(&self, words: &str) -> String {
+        self.invocation.line(words)
     }
 }
 

@@ -25,7 +25,7 @@ impl Owner {
             tell(&format!("  owner's key {}", key.fingerprint()))?;
         }
         let name = reception.name.as_str();
-        tell(&format!("If one differs, take the pairing back: vault unpair {name}"))?;
+        tell(&format!("If one differs, take the pairing back: {}", self.line(&format!("unpair {name}"))))?;
         tell("Now give the reception this line: reception pair \"LINE\"")?;
         say(&own)
     }
@@ -38,9 +38,8 @@ impl Owner {
     pub(super) fn receptions(&self, output: Output) -> Result<(), CommandError> {
         let replies = Desk::list(&self.socket, &DeskCall::Receptions)?;
         if replies.is_empty() && !output.json {
-            return say(
-                "No reception is paired yet. On the reception run `reception id`, then here `vault pair \"LINE\"`",
-            );
+            let pair = self.line("pair \"LINE\"");
+            return say(&format!("No reception is paired yet. On the reception run `reception id`, then here: {pair}"));
         }
         for reply in replies {
             let DeskReply::Reception(reception) = reply else { return Err(unexpected()) };

@@ -1,6 +1,7 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
-use super::{CommandError, Owner, failed, say, size, tell, unexpected};
+use super::invocation::quoted;
+use super::{CommandError, Invocation, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Publish;
 use crate::desk::{About, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Body, Deed, Section, Sheet, Timing};
@@ -9,12 +10,15 @@ use shared::limits;
 use shared::message::Title;
 use shared::publication::{Bundle, Document, Entry};
 use shared::statement::{NAMESPACE, Publication, Statement};
+use shared::visible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use vault_core::Signed;
 
 /// Folders below folders, at most.
 const DEPTH: usize = 16;
+/// Files that are left out and named; there may be more.
+const NAMED: usize = 8;
 
 impl Owner {
     pub(super) fn publish(&self, options: &Publish) -> Result<(), CommandError> {
@@ -30,24 +34,33 @@ impl Owner {
                 about.quorum
             )));
         }
-        let bundle = self.bundle(folder, &about)?;
+        let found = Found::in_folder(folder)?;
+        let left_out = found.left_out();
+        if let Some(names) = &left_out {
+            tell(&format!(
+                "Left out, because only files whose names end in .md are published: {}.",
+                visible::line(names)
+            ))?;
+            let add = self.line("add FILE --title TITLE --listed");
+            tell(&format!("Rename a text to NAME.md, or put a file in for visitors to ask for:\n  {add}"))?;
+        }
+        let bundle = self.bundle(found.documents, folder, &about)?;
         let bytes = bundle.to_bytes().map_err(|e| CommandError::Failed(e.to_string()))?;
         let statement = Statement::Publication(statement(&bundle, &bytes, &about)?).render();
         match &options.prepare {
-            Some(out) => prepare(out, &bytes, &statement),
-            None => self.ask(&bundle, &bytes, statement),
+            Some(out) => prepare(out, &bytes, &statement, &self.invocation),
+            None => self.ask(&bundle, left_out, &bytes, statement, options.key.as_deref()),
         }
     }
 
-    fn bundle(&self, folder: &Path, about: &About) -> Result<Bundle, CommandError> {
-        let mut documents = Vec::new();
-        collect(folder, folder, 0, &mut documents)?;
-        documents.sort_by(|a, b| a.path.cmp(&b.path));
+    fn bundle(&self, documents: Vec<Document>, folder: &Path, about: &About) -> Result<Bundle, CommandError> {
         let listed = self.all_items()?.into_iter().filter(|item| item.listed);
         let catalogue: Vec<Entry> =
             listed.map(|item| Entry { id: item.id, title: item.title, media_type: item.media_type }).collect();
         if documents.is_empty() && catalogue.is_empty() {
-            let nothing = format!("{} has no .md files and no item is listed: nothing to publish", folder.display());
+            let folder = folder.display();
+            let nothing =
+                format!("{folder} has no file whose name ends in .md, and no item is listed: nothing to publish");
             return Err(CommandError::Failed(nothing));
         }
         let name = self.config.owner_name.clone();
@@ -55,14 +68,25 @@ impl Owner {
     }
 
     /// Shows all that would become public, and signs if the owner says so.
-    fn ask(&self, bundle: &Bundle, bytes: &[u8], statement: String) -> Result<(), CommandError> {
+    fn ask(
+        &self,
+        bundle: &Bundle,
+        left_out: Option<String>,
+        bytes: &[u8],
+        statement: String,
+        key: Option<&Path>,
+    ) -> Result<(), CommandError> {
+        let key = self.key(key)?;
+        let mut sections = vec![
+            Section::Note("Everybody will be able to read all of this, from now on.".into()),
+            Section::Field { label: "documents", value: bundle.documents.len().to_string(), note: None },
+            Section::Field { label: "listed titles", value: bundle.catalogue.len().to_string(), note: None },
+        ];
+        let why = Some("not published: their names do not end in .md");
+        sections.extend(left_out.map(|value| Section::Field { label: "left out", value, note: why }));
         let sheet = Sheet {
             title: format!("Publish version {}", bundle.version),
-            sections: vec![
-                Section::Note("Everybody will be able to read all of this, from now on.".into()),
-                Section::Field { label: "documents", value: bundle.documents.len().to_string(), note: None },
-                Section::Field { label: "listed titles", value: bundle.catalogue.len().to_string(), note: None },
-            ],
+            sections,
             body: Body::Bundle { bytes: bytes.to_vec() },
             statement: statement.clone(),
             deed: Deed::Publish,
@@ -73,7 +97,7 @@ impl Owner {
         if !matches!(answer, prompt::Answer::Yes { .. }) {
             return Err(CommandError::Refused("nothing was published".into()));
         }
-        let signature = crate::sign::sign(&self.config.owner_key, NAMESPACE, statement.as_bytes())?;
+        let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         self.send_publication(Signed::one(statement, signature), bytes)
     }
 
@@ -103,19 +127,18 @@ impl Owner {
     }
 }
 
-fn prepare(out: &Path, bytes: &[u8], statement: &str) -> Result<(), CommandError> {
+fn prepare(out: &Path, bytes: &[u8], statement: &str, invocation: &Invocation) -> Result<(), CommandError> {
     fs::create_dir(out).map_err(super::new_folder(out))?;
     for (name, content) in [("bundle.json", bytes), ("statement", statement.as_bytes())] {
         let path = out.join(name);
         fs::write(&path, content).map_err(failed("write", &path))?;
     }
-    let out = out.display();
-    tell(&format!("Read {out}/bundle.json: it is what everybody will read. If you agree:"))?;
-    tell(&format!("  ssh-keygen -Y sign -n {NAMESPACE} -f KEY {out}/statement"))?;
+    tell(&format!("Read {}: it is what everybody will read. If you agree:", out.join("bundle.json").display()))?;
+    tell(&format!("  ssh-keygen -Y sign -n {NAMESPACE} -f KEY {}", quoted(&out.join("statement"))))?;
     tell(
         "If several owners must sign, rename each signature before the next: statement.sig.2, statement.sig.3, and so on.",
     )?;
-    tell(&format!("  vault publish --submit {out}"))
+    tell(&format!("  {}", invocation.line(&format!("publish --submit {}", quoted(out)))))
 }
 
 fn statement(bundle: &Bundle, bytes: &[u8], about: &About) -> Result<Publication, CommandError> {
@@ -134,28 +157,73 @@ fn statement(bundle: &Bundle, bytes: &[u8], about: &About) -> Result<Publication
     })
 }
 
-/// Every `.md` file below `folder`, links not followed.
-fn collect(root: &Path, folder: &Path, depth: usize, out: &mut Vec<Document>) -> Result<(), CommandError> {
-    if depth > DEPTH {
-        return Err(CommandError::Failed(format!("{} lies too deep; publish a flatter folder", folder.display())));
-    }
-    let mut entries: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed("read", folder))? {
-        entries.push(entry.map_err(failed("read", folder))?.path());
-    }
-    entries.sort();
-    for path in entries {
-        let kind = fs::symlink_metadata(&path).map_err(failed("look at", &path))?.file_type();
-        if kind.is_dir() {
-            collect(root, &path, depth + 1, out)?;
-        } else if kind.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md")) {
-            out.push(document(root, &path)?);
-        }
-    }
-    Ok(())
+/// What is in a folder. Only Markdown is published, and the name says which files are that.
+#[derive(Debug, Default)]
+struct Found {
+    documents: Vec<Document>,
+    /// Other files, and links, which are not followed; hidden ones are passed over.
+    others: Vec<String>,
 }
 
-fn document(root: &Path, path: &Path) -> Result<Document, CommandError> {
+impl Found {
+    /// All below `folder`, in the order of their paths.
+    fn in_folder(folder: &Path) -> Result<Self, CommandError> {
+        if folder.is_file() {
+            return Err(CommandError::Usage(format!(
+                "{} is a file, and what is published is a whole folder, in place of what was published before: put the file \
+                 into the folder of your pages, under a name that ends in .md, then `vault publish DIR`",
+                folder.display()
+            )));
+        }
+        let mut found = Self::default();
+        found.collect(folder, folder, 0)?;
+        found.documents.sort_by(|a, b| a.path.cmp(&b.path));
+        found.others.sort();
+        Ok(found)
+    }
+
+    fn collect(&mut self, root: &Path, folder: &Path, depth: usize) -> Result<(), CommandError> {
+        if depth > DEPTH {
+            return Err(CommandError::Failed(format!("{} lies too deep; publish a flatter folder", folder.display())));
+        }
+        let mut entries: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(folder).map_err(failed("read", folder))? {
+            entries.push(entry.map_err(failed("read", folder))?.path());
+        }
+        entries.sort();
+        for path in entries {
+            let kind = fs::symlink_metadata(&path).map_err(failed("look at", &path))?.file_type();
+            let name = below(root, &path);
+            if kind.is_dir() {
+                self.collect(root, &path, depth + 1)?;
+            } else if kind.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md")) {
+                self.documents.push(document(name, &path)?);
+            } else if !name.split('/').any(|part| part.starts_with('.')) {
+                self.others.push(if kind.is_symlink() { format!("{name} (a link)") } else { name });
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of what is not published, or of the first of them.
+    fn left_out(&self) -> Option<String> {
+        let named = self.others.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        match self.others.len() {
+            0 => None,
+            1..=NAMED => Some(named),
+            count => Some(format!("{named}, and {} more", count - NAMED)),
+        }
+    }
+}
+
+/// A path within the folder, as it is published.
+fn below(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = below.components().map(|c| c.as_os_str().to_string_lossy()).collect();
+    parts.join("/")
+}
+
+fn document(below: String, path: &Path) -> Result<Document, CommandError> {
     let markdown = fs::read_to_string(path).map_err(failed("read", path))?;
     if markdown.len() > limits::DOCUMENT {
         return Err(CommandError::Failed(format!(
@@ -168,7 +236,43 @@ fn document(root: &Path, path: &Path) -> Result<Document, CommandError> {
     let heading = markdown.lines().find_map(|line| line.strip_prefix("# ")).map(str::trim).filter(|h| !h.is_empty());
     let title = heading.and_then(|h| Title::new(h).ok()).map_or_else(|| Title::new(name), Ok);
     let title = title.map_err(|e| CommandError::Failed(format!("{}: its title: {e}", path.display())))?;
-    let below = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = below.components().map(|c| c.as_os_str().to_string_lossy()).collect();
-    Ok(Document { path: parts.join("/"), title, markdown })
+    Ok(Document { path: below, title, markdown })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_markdown_by_name_is_left_out_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("sub/.git")).unwrap();
+        for name in ["b.md", "a.MD", "notes.txt", "sub/page.markdown", "md", ".hidden", "sub/.git/config", "sub/c.md"] {
+            fs::write(at(name), "# Title\n").unwrap();
+        }
+        std::os::unix::fs::symlink(at("b.md"), at("link.md")).unwrap();
+        let found = Found::in_folder(folder.path()).unwrap();
+        let paths: Vec<_> = found.documents.iter().map(|document| document.path.as_str()).collect();
+        assert_eq!(paths, ["a.MD", "b.md", "sub/c.md"]);
+        assert_eq!(found.left_out().unwrap(), "link.md (a link), md, notes.txt, sub/page.markdown");
+        for number in 0..NAMED {
+            fs::write(at(&format!("{number}.pdf")), "x").unwrap();
+        }
+        let many = Found::in_folder(folder.path()).unwrap().left_out().unwrap();
+        assert!(many.starts_with("0.pdf, 1.pdf") && many.ends_with("7.pdf, and 4 more"), "{many}");
+        fs::create_dir(at("empty")).unwrap();
+        assert_eq!(Found::in_folder(&at("empty")).unwrap().left_out(), None);
+    }
+
+    #[test]
+    fn a_file_in_place_of_a_folder_is_refused_with_what_to_do() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Found::in_folder(file.path()).unwrap_err();
+        assert_eq!(error.code(), node::exit::USAGE);
+        assert!(error.to_string().contains("ends in .md, then `vault publish DIR`"), "{error}");
+        let error = Found::in_folder(&file.path().with_extension("gone")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read "), "{error}");
+    }
 }

@@ -1,11 +1,15 @@
 //! `vault requests`: ls, show, and the way to the other commands about requests.
 
-use super::describe::{describe, subject};
+use super::describe::{Reader, describe, listed};
 use super::{CommandError, Owner, say, say_json, unexpected};
 use crate::cli::{self, Output, Requests};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::prompt::Terminal;
 use shared::ids::RequestId;
+use std::io::IsTerminal as _;
+
+/// What a terminal that does not say its width is taken for.
+const COLUMNS: usize = 80;
 
 /// How asking the owner ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,12 +77,9 @@ impl Owner {
         if cases.is_empty() {
             return say("Nothing waits for you.");
         }
-        for case in cases {
-            let id = case.id.to_string();
-            let more = if case.repeats == 0 { String::new() } else { format!("  (and {} like it)", case.repeats) };
-            say(&format!("{}  {}  {:<27}  {}{more}", &id[..8], case.filed_at, case.stage, subject(&case.subject)))?;
-        }
-        Ok(())
+        let stage = cases.iter().map(|case| case.stage.len()).max().unwrap_or_default();
+        let reader = columns().map_or(Reader::Program, |columns| Reader::Person { columns, stage });
+        cases.iter().try_for_each(|case| say(&listed(case, reader)))
     }
 
     fn show(&self, id: &str, output: Output) -> Result<(), CommandError> {
@@ -86,8 +87,15 @@ impl Owner {
         if output.json {
             return say_json(&case);
         }
-        describe(&case).iter().try_for_each(|line| say(line))
+        describe(&case, &self.invocation).iter().try_for_each(|line| say(line))
     }
+}
+
+/// How wide the terminal is that standard output goes to, if it goes to one.
+fn columns() -> Option<usize> {
+    let out = std::io::stdout();
+    let given = || rustix::termios::tcgetwinsize(&out).map_or(0, |size| usize::from(size.ws_col));
+    out.is_terminal().then(given).map(|columns| if columns == 0 { COLUMNS } else { columns })
 }
 
 /// The owner's terminal; without one nothing is signed.

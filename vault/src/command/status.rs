@@ -30,10 +30,10 @@ impl Owner {
             say(&format!("cooling off  {} seconds between the last signature and the release", about.cooling))?;
         }
         if let Some(since) = about.frozen {
-            say(&format!("STOPPED      no release since {since}; `vault thaw` lets them go on"))?;
+            say(&format!("STOPPED      no release since {since}; this lets them go on: {}", self.line("thaw")))?;
         }
         if about.clock.doubt.is_some() {
-            super::clock::describe(&about.clock).iter().try_for_each(|line| say(line))?;
+            super::clock::describe(&about.clock, &self.invocation).iter().try_for_each(|line| say(line))?;
         }
         let published =
             if about.published == 0 { "nothing yet".into() } else { format!("version {}", about.published) };
@@ -59,7 +59,8 @@ impl Owner {
             return items.iter().try_for_each(say_json);
         }
         if items.is_empty() {
-            return say("The vault holds no items yet. Put one in: vault add FILE --title TITLE --listed");
+            let add = self.line("add FILE --title TITLE --listed");
+            return say(&format!("The vault holds no items yet. Put one in: {add}"));
         }
         for item in items {
             let listed = if item.listed { "listed  " } else { "unlisted" };

@@ -19,6 +19,7 @@ type PutOff = HashSet<(RequestId, Option<Nonce>)>;
 impl Owner {
     pub(super) fn watch(&self, terms: &Terms) -> Result<(), CommandError> {
         let mut terminal = open()?;
+        self.key(terms.key.as_deref())?;
         let (waker, mut alarm) = prompt::alarm().map_err(|e| CommandError::Failed(e.to_string()))?;
         let away = self.listen(waker)?;
         let mut put_off = PutOff::new();
@@ -83,17 +84,20 @@ impl Owner {
         let outcome = self.decide(terminal, case, terms)?;
         if outcome == Outcome::Later {
             let id = short(case.id);
-            say(&format!(
-                "You can also, in another terminal: vault requests ask {id}, edit {id}, redact {id}, refuse {id} --write"
-            ))?;
+            say("You can also, in another terminal:")?;
+            let more = [("ask", ""), ("edit", ""), ("redact", " --hide WORDS"), ("refuse", " --write")];
+            for (command, options) in more {
+                say(&format!("  {}", self.line(&format!("requests {command} {id}{options}"))))?;
+            }
         }
         Ok(outcome)
     }
 
     fn take_question(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
         say("")?;
-        describe(case).iter().try_for_each(|line| say(line))?;
+        describe(case, &self.invocation).iter().try_for_each(|line| say(line))?;
         say("")?;
+        let unwritten = Words { key: terms.key.clone(), ..Words::default() };
         loop {
             say("Type a letter, then Enter:")?;
             say("  a  write an answer in your editor, then read and sign it")?;
@@ -103,11 +107,11 @@ impl Owner {
             say("  l  decide later")?;
             match typed(terminal)?.as_str() {
                 "a" => {
-                    let case = self.compose(case)?;
+                    let case = self.compose(case, terms)?;
                     return self.decide(terminal, &case, terms);
                 }
-                "k" => return self.ask_visitor(terminal, case, &Words::default()),
-                "w" => return self.refuse_in_words(terminal, case, &Words::default()),
+                "k" => return self.ask_visitor(terminal, case, &unwritten),
+                "w" => return self.refuse_in_words(terminal, case, &unwritten),
                 "r" if confirmed(terminal)? => return self.refuse(case.id).map(|()| Outcome::Refused),
                 // The end of input, too.
                 "" | "l" | "q" => return Ok(Outcome::Later),

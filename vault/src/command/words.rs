@@ -37,6 +37,7 @@ impl Owner {
         case: &Case,
         words: &Words,
     ) -> Result<Outcome, CommandError> {
+        self.ready(words.key.as_deref())?;
         let invitation = "Write above what you want to know before you decide. The visitor reads it.";
         let text = self.words(words.text.as_deref(), invitation, case)?;
         self.speak(terminal, case, &Speech::Question(text), crate::daemon::now(), words.key.as_deref())
@@ -50,7 +51,7 @@ impl Owner {
             return conclude(self.refuse_in_words(&mut open()?, &case, words)?);
         }
         if !yes {
-            describe(&self.case(id)?).iter().try_for_each(|line| say(line))?;
+            describe(&self.case(id)?, &self.invocation).iter().try_for_each(|line| say(line))?;
             if !watch::confirmed(&open()?)? {
                 return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
             }
@@ -65,6 +66,7 @@ impl Owner {
         case: &Case,
         words: &Words,
     ) -> Result<Outcome, CommandError> {
+        self.ready(words.key.as_deref())?;
         let invitation = "Write above why not. The visitor reads it, and the request is closed for good.";
         let text = self.words(words.text.as_deref(), invitation, case)?;
         self.speak(terminal, case, &Speech::Refusal(text), crate::daemon::now(), words.key.as_deref())
@@ -128,12 +130,12 @@ impl Owner {
         at: Time,
         key: Option<&Path>,
     ) -> Result<Outcome, CommandError> {
-        self.may_release()?;
+        let key = self.ready(key)?;
         let statement = statement(&self.config.origin, case, speech, at)?.render();
         let sheet = sheet(case, speech, statement);
         match prompt::ask(terminal, &sheet, Timing::default())? {
             Answer::Yes { .. } => {
-                self.sign(case.id, sheet.statement, key)?;
+                self.sign(case.id, sheet.statement, &key)?;
                 Ok(Outcome::Signed)
             }
             Answer::Refuse | Answer::No | Answer::Copy => Ok(Outcome::Later),

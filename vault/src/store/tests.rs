@@ -159,7 +159,8 @@ impl Place {
     fn sign(&self, statement: impl Into<Statement>) -> Signed {
         let statement = statement.into().render();
         let key = self._kept.path().join("owner");
-        let signature = crate::sign::sign(&key, NAMESPACE, statement.as_bytes()).unwrap();
+        let owners = self.owners.signers().keys().iter().map(PublicKey::fingerprint).collect::<Vec<_>>();
+        let signature = crate::sign::Key::look(&key, &owners).unwrap().sign(NAMESPACE, statement.as_bytes()).unwrap();
         Signed::one(statement, signature)
     }
 

@@ -61,14 +61,44 @@ async fn a_question_is_shown_answered_and_waited_for_again() {
     }
     assert!(!page.1.contains("http-equiv"), "a page with a form does not renew itself under the visitor's hands");
     assert!(!page.1.contains("<title>Which"), "no window's title tells");
+    let mut answered = String::new();
     for _ in 0..2 {
         let sent = front.answer(&path, &cookie, &form("2025%0D%0Athe+whole+of+it")).await;
         assert!(status(&sent) == "303" && sent.0.contains(&format!("location: {path}\r\n")), "{}", sent.0);
+        answered = set_cookie(&sent);
     }
     let expected = (Nonce([6; 16]), "2025\nthe whole of it".to_owned());
     assert_eq!(*front.desk.answered.lock().unwrap(), [expected.clone(), expected]);
-    let waiting = front.get(&path, &cookie).await;
+    let waiting = front.get(&path, &answered).await;
     assert!(waiting.1.contains("data-state=\"waiting\"") && !waiting.1.contains("Which year"), "{}", waiting.1);
+    assert!(waiting.1.contains("Your answer has been sent") && !waiting.1.contains("2025"), "{}", waiting.1);
+    assert!(waiting.1.contains("http-equiv=\"refresh\""), "it goes on without scripts, too");
+    // A browser that did not send it is told of the request alone.
+    let other = front.get(&path, &cookie).await.1;
+    assert!(other.contains("Your request has been filed") && !other.contains("Your answer has been sent"), "{other}");
+}
+
+#[tokio::test]
+async fn after_an_answer_everything_undecided_looks_the_same() {
+    let (front, path, cookie) = Front::asked().await;
+    let answered = set_cookie(&front.answer(&path, &cookie, &form("2025")).await);
+    let waiting = front.get(&path, &answered).await;
+    assert!(waiting.1.contains("Your answer has been sent"), "{}", waiting.1);
+    // Refused without a word: the vault says the same, or what it says is not passed on.
+    front.say(&View::Refused, |vault, ticket| vault.refused(ticket, None));
+    assert_eq!(front.get(&path, &answered).await.1, waiting.1);
+    // The owner asks something else: that is shown, and another answer is said to have been sent like the first.
+    front.say(&View::Question, |vault, ticket| vault.asked(ticket, "And which month?"));
+    let asked = front.get(&path, &answered).await.1;
+    assert!(asked.contains("And which month?") && !asked.contains("Your answer has been sent"), "{asked}");
+    front.turn(&View::Waiting);
+    assert_eq!(front.get(&path, &answered).await.1, waiting.1);
+}
+
+/// What a response sets as the request's cookie.
+fn set_cookie(response: &(String, String)) -> String {
+    let line = response.0.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    line.split(';').next().unwrap().to_owned()
 }
 
 #[tokio::test]

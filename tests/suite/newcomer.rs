@@ -1,0 +1,162 @@
+//! What an owner meets who knows the product from its README alone: hints, keys, lists, and what is published.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tests::{Owner, Visitor, World, bins, owner, until};
+
+const LETTER: &str = "Anna Example lives in Bern.\n";
+
+/// A published world in which somebody asks for a letter; the request.
+fn asked() -> (World, String) {
+    let world = World::new();
+    let item = world.add("Letter", "letter.txt", LETTER.as_bytes());
+    world.publish(&[("about.md", "# About\n\nA workshop.\n")]);
+    let request = Visitor::new(&world).file_item(&item, "a second opinion");
+    until("the letter is frozen", || (case(&world, &request)["stage"] == "waiting for approval").then_some(()));
+    (world, request)
+}
+
+fn case(world: &World, request: &str) -> serde_json::Value {
+    world.vault_json(&["requests", "show", request]).remove(0)
+}
+
+/// Runs what a hint says in a shell, as somebody does who pastes it; its exit status and what it printed.
+fn paste(hint: &str) -> (Option<i32>, String) {
+    let folder = bins::vault().parent().unwrap().display().to_string();
+    let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+    let ran = Command::new("sh").args(["-c", hint]).env("PATH", path).output().unwrap();
+    (ran.status.code(), String::from_utf8([ran.stdout, ran.stderr].concat()).unwrap())
+}
+
+#[test]
+fn a_hint_can_be_pasted_as_it_is() {
+    let (world, request) = asked();
+    // In an error.
+    let error = world.vault(&["requests", "show", "ffffffff"]).stderr;
+    let (status, listed) = paste(error.split('`').nth(1).unwrap());
+    assert!(status == Some(0) && listed.contains(&request[..8]), "{error}\n{listed}");
+    // After a release.
+    let mut owner = Owner::run(&world, &["requests", "approve", &request]);
+    owner.read_to_the_end();
+    owner.type_word();
+    assert_eq!(owner.wait_for_exit(), 0);
+    let screen = owner.screen();
+    let hint = screen.split("The receipt:").nth(1).unwrap().replace('\n', "");
+    let folder = world.root().join("evidence");
+    let (status, said) = paste(&hint.replace("DIR", &folder.display().to_string()));
+    assert!(status == Some(0) && folder.join("receipt.json").exists(), "{hint}\n{said}");
+}
+
+/// A key of somebody who is no owner.
+fn other_key(world: &World) -> PathBuf {
+    let path = world.root().join("other");
+    let mut command = Command::new("ssh-keygen");
+    assert!(command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&path).status().unwrap().success());
+    path
+}
+
+/// A command that ends, having said this, before the owner was shown anything or asked for the word.
+fn assert_stopped(world: &World, arguments: &[&str], key: &Path, status: u32, words: &str) {
+    let arguments = [arguments, &["--key", key.to_str().unwrap()]].concat();
+    // An editor that must not run.
+    let editor = owner::editor(world, "Too early.\n");
+    let mut owner = Owner::run_with(world, &arguments, &[("EDITOR", &editor)]);
+    assert_eq!(owner.wait_for_exit(), status, "{arguments:?}: {}", owner.screen());
+    let said = String::from_utf8_lossy(&owner.bytes()).replace("\r\n", "");
+    assert!(said.contains(words), "{arguments:?}: {words} is not in {said}");
+    assert!(!said.contains("page 1 of") && !said.contains("Too early"), "{arguments:?}: {said}");
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_told_before_anything_is_read() {
+    let (world, request) = asked();
+    let before = case(&world, &request);
+    let question = Visitor::new(&world).file_question("May I visit?", "A trip");
+    let folder = world.root().join("pages");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.md"), "# A\n").unwrap();
+    let (folder, file) = (folder.display().to_string(), world.file("new.txt", b"New.\n").display().to_string());
+    let (other, gone) = (other_key(&world), world.root().join("gone"));
+    let (id, question) = (request.as_str(), question.as_str());
+    let commands: [&[&str]; 10] = [
+        &["requests", "approve", id],
+        &["requests", "refuse", id, "--words", "No."],
+        &["requests", "refuse", id, "--write"],
+        &["requests", "ask", id],
+        &["requests", "edit", id, "--file", &file],
+        &["requests", "redact", id, "--hide", "Anna"],
+        &["requests", "answer", question],
+        &["requests", "watch"],
+        &["freeze"],
+        &["publish", &folder],
+    ];
+    for command in commands {
+        assert_stopped(&world, command, &other, 3, "is none of the owners' keys of this vault");
+        assert_stopped(&world, command, &gone, 1, "is not there; name an owner's private key with --key FILE");
+    }
+    assert_eq!(case(&world, &request), before, "nothing was changed");
+    // A public file without its private half, and without an agent.
+    let lonely = world.root().join("lonely.pub");
+    std::fs::copy(world.owner_key().with_extension("pub"), &lonely).unwrap();
+    assert_stopped(&world, &["requests", "approve", id], &lonely, 1, "run `ssh-add`");
+    // The right key signs, and so does a revocation's check refuse the wrong one.
+    let mut owner = Owner::run(&world, &["requests", "approve", id, "--key", world.owner_key().to_str().unwrap()]);
+    owner.read_to_the_end();
+    owner.type_word();
+    assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+    assert_stopped(&world, &["requests", "revoke", id], &other, 3, "is none of the owners' keys of this vault");
+}
+
+#[test]
+fn a_list_has_one_row_for_each_request_at_eighty_columns() {
+    let world = World::published();
+    let mut visitor = Visitor::new(&world);
+    let questions =
+        ["May I bring my dog, who likes sawdust very much? ".repeat(4), "\u{6771}\u{4eac}".repeat(60), "Why?".into()];
+    let asked = [&questions[0], &questions[1], &questions[2], &questions[0]];
+    let requests = asked.map(|question| visitor.file_question(question, "A trip"));
+    let mut owner = Owner::run(&world, &["requests", "ls"]);
+    assert_eq!(owner.wait_for_exit(), 0);
+    let screen = owner.screen();
+    let rows: Vec<&str> = screen.lines().filter(|row| !row.is_empty()).collect();
+    assert_eq!(rows.len(), questions.len(), "{screen}");
+    // Two were filed in the same words; either may stand for both.
+    assert!(rows.iter().all(|row| requests.iter().any(|id| row.starts_with(&id[..8]))), "{requests:?}:\n{screen}");
+    assert!(rows.iter().all(|row| row.contains("waiting for an answer")), "{screen}");
+    for (beginning, shortened) in
+        [("question: May I", true), ("question: \u{6771}\u{4eac}", true), ("question: Why?", false)]
+    {
+        let row = rows.iter().find(|row| row.contains(beginning)).unwrap_or_else(|| panic!("{beginning}:\n{screen}"));
+        assert_eq!(row.contains('\u{2026}'), shortened, "{screen}");
+    }
+    assert!(screen.contains("(+1 like it)"), "{screen}");
+    // A program gets all of it.
+    let listed = world.vault(&["requests", "ls"]).ok();
+    assert!(listed.contains(questions[0].trim()) && listed.contains(&questions[1]), "{listed}");
+}
+
+#[test]
+fn what_is_not_published_is_named() {
+    let world = World::unpaired();
+    let file = world.file("notes.txt", b"# Notes\n").display().to_string();
+    let refused = world.vault(&["publish", &file]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("is a file") && refused.stderr.contains("ends in .md"), "{refused:?}");
+    let folder = world.root().join("pages");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("notes.txt"), "# Notes\n").unwrap();
+    let folder = folder.display().to_string();
+    let nothing = world.vault(&["publish", &folder]);
+    assert_eq!(nothing.code, 1, "{nothing:?}");
+    let words = "Left out, because only files whose names end in .md are published: notes.txt.";
+    assert!(nothing.stderr.contains(words) && nothing.stderr.contains("nothing to publish"), "{nothing:?}");
+    std::fs::write(format!("{folder}/about.md"), "# About\n").unwrap();
+    let out = world.root().join("out").display().to_string();
+    let prepared = world.vault(&["publish", &folder, "--prepare", &out]);
+    assert!(prepared.code == 0 && prepared.stderr.contains(words), "{prepared:?}");
+    let mut owner = Owner::run(&world, &["publish", &folder]);
+    let pages = owner.read_to_the_end().join("\n");
+    assert!(pages.contains("left out") && pages.contains("notes.txt"), "{pages}");
+    owner.type_word();
+    assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+}
