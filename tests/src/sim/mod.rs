@@ -18,6 +18,7 @@ pub mod net;
 pub mod owner;
 pub mod power;
 pub mod store;
+pub mod storm;
 pub mod visitor;
 pub mod world;
 pub mod wrong;

@@ -1,13 +1,13 @@
 //! The owners: compose, approve, approve wrongly, say old approvals again, ask back, refuse, take back, stop everything and
 //! confirm the clock, as the desk lets owners do.
 //!
-//! A new act is a variant of [`Act`], its weights and its arm in `look`, and a function that makes a statement and hands it
+//! A new act is a variant of `Act`, its weights and its arm in `look`, and a function that makes a statement and hands it
 //! in.
 
 use super::dice::Dice;
 use super::keys::{KEYS, OWNERS};
 use super::model::{Deed, Terms};
-use super::world::World;
+use super::world::{Phase, World};
 use super::wrong::Wrong;
 use shared::ids::Nonce;
 use shared::limits;
@@ -59,12 +59,12 @@ impl Owners {
         Self { world, dice, old: Vec::new() }
     }
 
-    /// They decide until the world is calm.
+    /// They decide until everything has healed.
     pub async fn live(&mut self) {
         loop {
             let pause = self.dice.from(300..6000);
             sleep(Duration::from_millis(pause)).await;
-            if self.world.is_calm() {
+            if self.world.phase() != Phase::Storm {
                 return;
             }
             let states = self.world.disk.states();
@@ -75,8 +75,14 @@ impl Owners {
             } else if self.dice.chance(250) {
                 self.settle().await;
             }
-            let open: Vec<_> =
-                states.iter().filter(|state| state.stage.is_undecided() || self.dice.chance(150)).collect();
+            let mut minds = |state: &&State| match state.stage {
+                Stage::Cooling(..) => self.dice.chance(500),
+                Stage::Released(_) | Stage::Closed(_) => self.dice.chance(150),
+                Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) | Stage::AwaitingVisitor(_) => {
+                    true
+                }
+            };
+            let open: Vec<_> = states.iter().filter(|state| minds(state)).collect();
             if !open.is_empty() {
                 let state = *self.dice.one(&open);
                 self.look(state).await;
@@ -100,7 +106,7 @@ impl Owners {
     }
 
     /// Stops all releases.
-    async fn stop(&mut self) {
+    pub async fn stop(&mut self) {
         let going = self.world.disk.brake().map(|brake| brake.going());
         if going == Some(Going::On) {
             self.turn(None).await;
@@ -160,7 +166,8 @@ impl Owners {
             Stage::AwaitingVisitor(_) => {
                 &[join, (30, Act::Compose), (10, Act::AskBack), (5, Act::Refuse), (5, Act::Explain), (50, Act::Leave)]
             }
-            Stage::Cooling(..) | Stage::Released(_) => &[(25, Act::Revoke), (75, Act::Again)],
+            Stage::Cooling(..) => &[(50, Act::Revoke), (50, Act::Again)],
+            Stage::Released(_) => &[(25, Act::Revoke), (75, Act::Again)],
             Stage::Closed(_) => &[(1, Act::Again)],
         };
         match self.dice.weighted(acts) {

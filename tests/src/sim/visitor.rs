@@ -1,13 +1,13 @@
 //! A visitor: files, asks, files again, takes back, reads the owners' words, answers, and collects with several devices that
 //! break off and resume.
 //!
-//! A new act is a variant of [`Act`], its weight in [`ACTS`], its arm in `act`, and a function that asks the broker, notes
+//! A new act is a variant of `Act`, its weight in `ACTS`, its arm in `act`, and a function that asks the broker, notes
 //! what came, and hands it to the model.
 
 use super::dice::Dice;
 use super::keys::KEYS;
 use super::model::{Called, Delivered, NoAnswer, Words};
-use super::world::World;
+use super::world::{Phase, World};
 use reception::driver::{Broker, BrokerError, Collected};
 use shared::ids::{CollectionId, ItemId, Nonce, RequestId, Ticket};
 use shared::message::{Delivery, Filing, Recipient, Refused, Subject, View};
@@ -84,7 +84,7 @@ impl Visitor {
     pub async fn live(&mut self) {
         let start = self.dice.from(0..20_000);
         sleep(Duration::from_millis(start)).await;
-        while !self.world.is_calm() {
+        while self.world.phase() != Phase::Calm {
             if self.world.model().is_acknowledged(&self.filing, lane(self.front)) {
                 let act = self.dice.weighted(&ACTS);
                 self.act(act).await;
@@ -242,7 +242,7 @@ impl Visitor {
     /// Answers the last question that was read, whether it is still open or not, sometimes with other words than before.
     async fn answer(&mut self) {
         let Some(question) = self.question else { return };
-        let words = format!("Answer {}.", self.dice.from(0..2));
+        let words = format!("Answer {}.", self.dice.from(0..3));
         let called = self.world.model().answering(self.ticket.hash(), question, &words);
         let answer = match self.broker(self.front) {
             Ok(broker) => {

@@ -10,7 +10,7 @@ use super::owner::Owners;
 use super::power::{Power, Wall};
 use super::store::MemoryStore;
 use super::visitor::{Visitor, lane};
-use super::{Outcome, owner};
+use super::{Outcome, owner, storm};
 use reception::driver::Broker;
 use sha2::{Digest as _, Sha256};
 use shared::ids::{ItemId, Ticket};
@@ -23,9 +23,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use vault::driver::{Driver, Lane};
-use vault_core::Stage;
+use vault_core::{Going, Stage};
 
 /// 2026-11-23, noon.
 const NOON: u64 = 1_795_435_200;
@@ -34,6 +35,8 @@ const NOON: u64 = 1_795_435_200;
 const RECOVERY: Duration = Duration::from_secs(55);
 /// No call is left without an answer for longer, whatever happens: each of its steps has a deadline of its own.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// Visitors have so long to see that a restarted vault serves nothing.
+const DRILL: Duration = Duration::from_secs(10);
 /// Once the owners have settled everything, time brings about what was due within this.
 const SETTLED: Duration = Duration::from_secs(5);
 /// After this a task that should end has not.
@@ -49,6 +52,17 @@ struct Trace {
     seen: BTreeMap<&'static str, u64>,
 }
 
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Things go wrong.
+    Storm,
+    /// Nothing goes wrong any more, and the owners decide nothing more.
+    Healed,
+    /// Visitors come to an end, too.
+    Calm,
+}
+
 /// Everything that the tasks of one run share.
 pub struct World {
     /// The vault's disk.
@@ -57,20 +71,22 @@ pub struct World {
     pub wall: Arc<Wall>,
     /// What a release takes.
     pub rules: Rules,
-    net: Net,
+    /// Between everybody.
+    pub net: Net,
     start: Instant,
     model: Mutex<Model>,
     trace: Mutex<Trace>,
     vault: Mutex<Option<(MemoryStore, Power)>>,
     fronts: Vec<Mutex<Option<(Broker, Power)>>>,
-    calm: Mutex<bool>,
+    phase: Mutex<Phase>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn ip(node: usize) -> IpAddr {
+/// The vault's address, or that of the reception before this number.
+pub fn ip(node: usize) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, node as u8 + 1).into()
 }
 
@@ -105,23 +121,25 @@ pub async fn run(seed: u64, fault: Fault, keep_lines: bool) -> Outcome {
             visitor
         }));
     }
-    storm(&world, Dice::of(seed, 4)).await;
+    storm::storm(&world, Dice::of(seed, 4)).await;
     world.heal();
     let recovery = world.recover().await;
-    *lock(&world.calm) = true;
-    match tokio::time::timeout(END, owners).await {
-        Ok(Ok(owners)) => world.settle(owners).await,
-        Ok(Err(error)) => world.broken(&format!("a task failed: {error}")),
-        Err(_) => world.broken("an owner's act has no end"),
+    *lock(&world.phase) = Phase::Healed;
+    if let Some(mut owners) = world.ended(owners).await {
+        if dice.chance(300) {
+            world.drill(&mut owners).await;
+        }
+        world.settle(owners).await;
+    }
+    *lock(&world.phase) = Phase::Calm;
+    let mut calm = Vec::new();
+    for visitor in visitors {
+        calm.extend(world.ended(visitor).await);
     }
     world.note("calm");
     world.model().calm();
-    for visitor in visitors {
-        match tokio::time::timeout(END, visitor).await {
-            Ok(Ok(mut visitor)) => visitor.conclude().await,
-            Ok(Err(error)) => world.broken(&format!("a task failed: {error}")),
-            Err(_) => world.broken("a visitor's call has no end"),
-        }
+    for visitor in &mut calm {
+        visitor.conclude().await;
     }
     world.audit();
     world.outcome(seed, recovery)
@@ -155,7 +173,7 @@ impl World {
             trace: Mutex::new(trace),
             vault: Mutex::default(),
             fronts: (0..fronts).map(|_| Mutex::default()).collect(),
-            calm: Mutex::new(false),
+            phase: Mutex::new(Phase::Storm),
         }
     }
 
@@ -200,9 +218,9 @@ impl World {
         self.store().map(|store| store.told.now().time)
     }
 
-    /// Whether everybody is to come to an end.
-    pub fn is_calm(&self) -> bool {
-        *lock(&self.calm)
+    /// How far the run has come.
+    pub fn phase(&self) -> Phase {
+        *lock(&self.phase)
     }
 
     /// Notes what happened, with its simulated instant.
@@ -293,6 +311,41 @@ impl World {
             self.broken(&format!("the vault answered again only after {took:?}"));
         }
         took
+    }
+
+    /// What a task that should end by now gives back.
+    async fn ended<T>(&self, task: JoinHandle<T>) -> Option<T> {
+        match tokio::time::timeout(END, task).await {
+            Ok(Ok(done)) => return Some(done),
+            Ok(Err(error)) => self.broken(&format!("a task failed: {error}")),
+            Err(_) => self.broken("a visitor's call or an owner's act has no end"),
+        }
+        None
+    }
+
+    /// A stop of all releases outlives the vault's fall.
+    async fn drill(&self, owners: &mut Owners) {
+        owners.stop().await;
+        if self.disk.brake().is_some_and(|brake| brake.going() == Going::Frozen) {
+            self.saw("all was stopped when the vault fell");
+        }
+        self.cut_vault();
+        self.recover().await;
+        sleep(DRILL).await;
+    }
+
+    /// Cuts the vault's power.
+    pub fn cut_vault(&self) {
+        if let Some((_, power)) = &*lock(&self.vault) {
+            power.cut();
+        }
+    }
+
+    /// Cuts a reception's power.
+    pub fn cut_front(&self, front: usize) {
+        if let Some((_, power)) = &*lock(&self.fronts[front]) {
+            power.cut();
+        }
     }
 
     /// Has the owners let everything go on, and waits until nothing cools off any more.
@@ -411,66 +464,5 @@ async fn keep_front(world: Arc<World>, front: usize, mut dice: Dice) {
         *lock(&world.fronts[front]) = None;
         world.fell(&format!("reception {front}"));
         sleep(Duration::from_millis(dice.from(50..8000))).await;
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Blow {
-    Weather,
-    Part,
-    Join,
-    Vault,
-    Front,
-    Clock,
-    Disk,
-}
-
-const BLOWS: [(u64, Blow); 7] = [
-    (10, Blow::Clock),
-    (25, Blow::Weather),
-    (12, Blow::Part),
-    (20, Blow::Join),
-    (10, Blow::Vault),
-    (10, Blow::Front),
-    (15, Blow::Disk),
-];
-
-/// An hour, a day.
-const HOUR: i64 = 3600;
-const DAY: i64 = 24 * HOUR;
-
-/// Lets things go wrong for a while.
-async fn storm(world: &Arc<World>, mut dice: Dice) {
-    let end = Instant::now() + Duration::from_secs(dice.from(30..120));
-    // Much that is due at an instant can be said for sure only where nobody sets the clock.
-    let blows = if dice.chance(500) { BLOWS.as_slice() } else { &BLOWS[1..] };
-    while Instant::now() < end {
-        sleep(Duration::from_millis(dice.from(200..8000))).await;
-        let blow = dice.weighted(blows);
-        world.note(&format!("storm: {blow:?}"));
-        match blow {
-            Blow::Weather => world.net.set_weather(Weather::draw(&mut dice)),
-            Blow::Part => world.net.part([ip(dice.from(0..world.fronts.len() as u64 + 1) as usize)]),
-            Blow::Join => world.net.part([]),
-            Blow::Vault => {
-                if let Some((_, power)) = &*lock(&world.vault) {
-                    power.cut();
-                }
-            }
-            Blow::Front => {
-                let front = dice.from(0..world.fronts.len() as u64) as usize;
-                if let Some((_, power)) = &*lock(&world.fronts[front]) {
-                    power.cut();
-                }
-            }
-            Blow::Clock => {
-                let seconds = [60, 2 * HOUR, 3 * DAY, 15 * DAY, -30, -HOUR, -2 * DAY];
-                world.wall.jump(*dice.one(&seconds));
-            }
-            Blow::Disk => {
-                let (fail, cut) = (*dice.one(&[0, 50, 300]), *dice.one(&[0, 20, 100]));
-                world.disk.set_troubles(Troubles { fail, cut });
-            }
-        }
     }
 }
