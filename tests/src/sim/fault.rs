@@ -19,11 +19,27 @@ pub enum Fault {
     OtherBytes,
     /// A resumed payload begins at its start.
     OffsetForgotten,
+    /// Releases are served although an owner has stopped all of them.
+    ServedWhileFrozen,
+    /// A restart forgets that releases were stopped.
+    FreezeForgotten,
+    /// One owner lets releases go on, although several must.
+    ThawedByOne,
+    /// One owner who signs an approval twice counts as two.
+    OwnerCountedTwice,
+    /// An approval takes effect at once, although it should cool off.
+    NotCooled,
+    /// What is revoked while it cools off closes before the visitor's eyes.
+    RevocationShown,
+    /// A question that was answered is asked on.
+    AnswerForgotten,
+    /// A visitor's answer is stored with other words.
+    AnswerAltered,
 }
 
 impl Fault {
     /// Each that the checker has to notice.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 15] = [
         Self::LostWrite,
         Self::ToldBeforeCommit,
         Self::CountedLate,
@@ -31,5 +47,13 @@ impl Fault {
         Self::RolledBack,
         Self::OtherBytes,
         Self::OffsetForgotten,
+        Self::ServedWhileFrozen,
+        Self::FreezeForgotten,
+        Self::ThawedByOne,
+        Self::OwnerCountedTwice,
+        Self::NotCooled,
+        Self::RevocationShown,
+        Self::AnswerForgotten,
+        Self::AnswerAltered,
     ];
 }

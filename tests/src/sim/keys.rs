@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 
 /// Receptions in a world, at most.
 pub const FRONTS: usize = 2;
+/// Owners.
+pub const OWNERS: usize = 3;
 
 /// Everybody's keys.
 pub struct Keys {
@@ -30,7 +32,7 @@ pub struct Keys {
     /// The log's key.
     pub log: SigningKey,
     /// Who may approve.
-    pub owner: Signer,
+    pub owners: [Signer; OWNERS],
     /// Who may not.
     pub thief: Signer,
 }
@@ -41,7 +43,7 @@ pub static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     fronts: [identity(2), identity(3)],
     origin: Origin::new("vault.example.org/3f2a").unwrap(),
     log: SigningKey::from_bytes(&[4; 32]),
-    owner: Signer(SigningKey::from_bytes(&[5; 32])),
+    owners: [5, 7, 8].map(|seed| Signer(SigningKey::from_bytes(&[seed; 32]))),
     thief: Signer(SigningKey::from_bytes(&[6; 32])),
 });
 
@@ -50,14 +52,14 @@ fn identity(seed: u8) -> Identity {
 }
 
 impl Keys {
-    /// The owner's public key.
+    /// The owners' public keys.
     pub fn signers(&self) -> Signers {
-        Signers::of(vec![PublicKey::Ed25519 { key: self.owner.0.verifying_key() }])
+        Signers::of(self.owners.iter().map(|owner| PublicKey::Ed25519 { key: owner.0.verifying_key() }).collect())
     }
 
-    /// One owner, whose signature is enough.
-    pub fn owners(&self) -> Owners {
-        Owners::new(self.signers(), 1).unwrap()
+    /// The owners, so many of whom must sign.
+    pub fn owners(&self, quorum: usize) -> Owners {
+        Owners::new(self.signers(), quorum).unwrap()
     }
 
     /// The log's public key.
@@ -67,7 +69,7 @@ impl Keys {
 
     /// The key that opens what receptions seal.
     pub fn sealing(&self) -> SealingKey {
-        SealingKey::new(Zeroizing::new([9; 32])).unwrap()
+        SealingKey::new(Zeroizing::new([10; 32])).unwrap()
     }
 
     /// What the vault prints for its receptions.
@@ -84,7 +86,7 @@ impl Keys {
 
     /// What a reception prints for the vault.
     pub fn front_line(&self, front: usize, address: &str) -> ReceptionLine {
-        let witness = VerifierKey::of(Origin::new("front.example.org/w").unwrap(), &SigningKey::from_bytes(&[7; 32]));
+        let witness = VerifierKey::of(Origin::new("front.example.org/w").unwrap(), &SigningKey::from_bytes(&[9; 32]));
         let (name, pin) = (format!("front{front}").parse().unwrap(), self.fronts[front].pin());
         ReceptionLine { name, address: address.parse().unwrap(), pin, witness }
     }

@@ -3,13 +3,14 @@
 //! A run is a single-threaded tokio runtime whose clock is paused, so that time passes only when everybody waits. What
 //! ships and runs here: the link with its QUIC and TLS, the reception's lobby and broker, the vault's lanes, service,
 //! sweeping and preparing, what is told after a commit, and the release core. What is made up: datagrams' fate
-//! ([`net`]), the store ([`store`]), power and clocks ([`power`]), visitors and the owner. [`model`] says what must be
+//! ([`net`]), the store ([`store`], [`disk`]), power and clocks ([`power`]), visitors and the owners. [`model`] says what must be
 //! true.
 //!
 //! A seed gives the same events at the same simulated instants each time. TLS draws its keys from the system, so no bytes of
 //! datagrams are compared; their order, times, ends and lengths are.
 
 pub mod dice;
+pub mod disk;
 pub mod fault;
 pub mod keys;
 pub mod model;
@@ -17,8 +18,10 @@ pub mod net;
 pub mod owner;
 pub mod power;
 pub mod store;
+pub mod storm;
 pub mod visitor;
 pub mod world;
+pub mod wrong;
 
 use fault::Fault;
 use std::collections::BTreeMap;

@@ -5,11 +5,14 @@
 //! held twice, as *sure* and as *possible*. A reply must not contradict what was sure before its call began, and must be
 //! explained by what was possible when it came.
 
+mod owners;
+
+pub use owners::Deed;
+
 use super::power::Wall;
 use shared::ids::{CollectionId, Digest, Nonce, TicketHash};
 use shared::limits;
 use shared::message::{Filing, Manifest, Refused, View};
-use shared::statement::Question;
 use shared::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +21,19 @@ use vault_core::LaneId;
 
 /// Whole seconds of a clock that is read twice differ by this.
 const ROUNDING: u64 = 2;
+/// Where nothing is wrong, what time has brought about is seen within so many seconds.
+const SWEEP: u64 = 3;
 
-/// What an owner signed.
+/// What a release takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// So many owners must sign one text.
+    pub quorum: usize,
+    /// So many seconds pass between the last signature and the release.
+    pub cooling: u64,
+}
+
+/// What an approval says.
 #[derive(Debug, Clone)]
 pub struct Terms {
     /// Exactly these bytes.
@@ -39,23 +53,47 @@ struct Request {
     accepted: Option<(Filing, LaneId)>,
     /// The vault's clock when it may have been filed first, and last.
     filed: Option<(Time, Time)>,
-    /// Approvals that may have been taken; one alone once it is sure.
-    approvals: Vec<Terms>,
-    approved: bool,
+    /// Approvals that may have been taken, and the earliest that they may; one alone once it is sure.
+    approvals: Vec<(Terms, Time)>,
+    /// Surely approved, at the latest then.
+    approved: Option<Time>,
+    /// A visitor was told of the release.
+    released: bool,
     withdrawing: bool,
     withdrawn: bool,
+    /// A release may have been taken back, at the latest then; and surely was.
+    revoking: Option<Time>,
+    revoked: bool,
+    /// Questions that may have been asked back, and which of them are surely answered.
+    questions: BTreeMap<Nonce, String>,
+    answered: BTreeSet<Nonce>,
+    /// Answers that may have been taken, and those that surely were.
+    answers: BTreeSet<(Nonce, String)>,
+    kept: BTreeSet<(Nonce, String)>,
+    /// Words of refusal that may have been said, and whether some surely were.
+    refusals: BTreeSet<String>,
+    refused: bool,
     asked: BTreeSet<CollectionId>,
-    /// Each question that an owner has asked back, by its nonce.
-    asked_back: BTreeMap<Nonce, String>,
     served: BTreeSet<CollectionId>,
 }
 
-/// What was sure when a call began.
+/// Whether all releases are stopped.
+#[derive(Debug, Clone, Copy, Default)]
+struct Brake {
+    /// They may be.
+    stopping: bool,
+    /// They surely are, for the so-many-th time.
+    stopped: Option<u64>,
+    stops: u64,
+}
+
+/// What was sure when a call or an act began.
 #[derive(Clone)]
 pub struct Called {
     ticket: TicketHash,
     at: Instant,
     before: Request,
+    brake: Brake,
     calm: bool,
 }
 
@@ -70,7 +108,7 @@ impl Called {
 pub struct Delivered<'a> {
     /// The head.
     pub manifest: &'a Manifest,
-    /// Whether its receipt proves an owner's approval of this request that names these bytes and is in the log.
+    /// Whether its receipt proves an approval of this request that names these bytes and is in the log.
     pub proven: Result<(), String>,
     /// Asked from here.
     pub offset: u64,
@@ -78,6 +116,15 @@ pub struct Delivered<'a> {
     pub bytes: &'a [u8],
     /// Whether it came to its end in order.
     pub whole: bool,
+}
+
+/// What owners say to a visitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Words {
+    /// They want to know something first.
+    Question(Nonce, String),
+    /// Why not.
+    Refusal(String),
 }
 
 /// Why no answer came.
@@ -92,7 +139,11 @@ pub enum NoAnswer {
 /// Everything that is known.
 pub struct Model {
     wall: Arc<Wall>,
+    rules: Rules,
     requests: BTreeMap<TicketHash, Request>,
+    /// Which owners have signed each text.
+    signed: BTreeMap<String, BTreeSet<usize>>,
+    brake: Brake,
     calm: bool,
 }
 
@@ -104,8 +155,9 @@ fn must(holds: bool, what: &str) -> Verdict {
 
 impl Model {
     /// Nothing has happened.
-    pub fn new(wall: Arc<Wall>) -> Self {
-        Self { wall, requests: BTreeMap::new(), calm: false }
+    pub fn new(wall: Arc<Wall>, rules: Rules) -> Self {
+        let (requests, signed) = (BTreeMap::new(), BTreeMap::new());
+        Self { wall, rules, requests, signed, brake: Brake::default(), calm: false }
     }
 
     /// From now on nothing goes wrong, and every call is answered.
@@ -113,10 +165,10 @@ impl Model {
         self.calm = true;
     }
 
-    /// A call about this ticket begins.
+    /// A call about this ticket begins, or an owner's act.
     pub fn called(&self, ticket: TicketHash) -> Called {
         let before = self.requests.get(&ticket).cloned().unwrap_or_default();
-        Called { ticket, at: Instant::now(), before, calm: self.calm }
+        Called { ticket, at: Instant::now(), before, brake: self.brake, calm: self.calm }
     }
 
     /// A visitor files.
@@ -150,55 +202,91 @@ impl Model {
     /// What `status` and `withdraw` answered.
     pub fn viewed(&mut self, called: &Called, view: &View) -> Verdict {
         let before = &called.before;
-        let (earliest, latest) = (self.wall.earliest(called.at), self.wall.latest());
+        let latest = self.wall.latest();
         let request = self.requests.get(&called.ticket).cloned().unwrap_or_default();
-        let over = request.over(latest);
         match view {
             View::Waiting => {
-                must(!request.tried.is_empty(), "waiting, though nobody filed it")?;
-                must(!before.approved, "waiting, though an approval was durable")?;
-                must(!before.withdrawn, "waiting, though it was withdrawn")?;
-                let end = request.filed.map(|(_, last)| last.plus(limits::ASKING_LIFE + ROUNDING));
-                must(end.is_some_and(|end| earliest < end), "waiting, though its time is over")
+                must(before.approved.is_none() || self.may_cool(called), "waiting, though an approval was durable")?;
+                must(!before.refused, "waiting, though a refusal with words was durable")?;
+                self.open(called)
             }
             View::Question => {
-                must(!request.asked_back.is_empty(), "a question, though nobody has asked one")?;
-                must(!before.approved, "a question, though an approval was durable")?;
-                must(!before.withdrawn, "a question, though it was withdrawn")
+                must(!request.questions.is_empty(), "a question, though nobody has asked one")?;
+                must(before.approved.is_none(), "a question, though an approval was durable")?;
+                must(!before.refused, "a question, though a refusal with words was durable")?;
+                self.open(called)
             }
-            View::Paused => must(false, "stopped, though nobody has stopped anything"),
-            View::Refused => must(false, "words of refusal, though nobody has said any"),
+            View::Refused => {
+                must(!request.refusals.is_empty(), "words of refusal, though nobody has said any")?;
+                must(before.approved.is_none(), "words of refusal, though an approval was durable")?;
+                self.open(called)
+            }
             View::Ready(manifest) => {
-                must(request.terms(manifest).is_some(), "ready without an approval of exactly that")?;
-                must(!before.withdrawn, "ready, though it was withdrawn")?;
-                must(earliest < manifest.not_after.plus(ROUNDING), "ready, though its time is over")
+                must(!self.was_stopped(called), "ready, though all releases were stopped")?;
+                self.released(called, Some(manifest))
+            }
+            View::Paused => {
+                self.may_be_stopped(called)?;
+                self.released(called, None)
             }
             View::Closed => {
-                let lost = before.accepted.is_some() && !request.withdrawing && !over;
+                let revoked = request.revoking.is_some_and(|at| self.ripe(&request, at.min(latest)));
+                let ended = request.withdrawing || revoked || request.over(latest);
+                let lost = before.accepted.is_some() && !ended;
                 must(!lost, "closed without a reason: an acknowledged request was lost")
             }
         }
     }
 
-    /// An owner hands in a question.
-    pub fn asking(&mut self, ticket: TicketHash, question: &Question) {
-        self.requests.entry(ticket).or_default().asked_back.insert(question.nonce, question.text.clone());
+    /// What looks undecided, or refused, has not ended, and was never seen released.
+    fn open(&self, called: &Called) -> Verdict {
+        let before = &called.before;
+        let request = self.requests.get(&called.ticket).ok_or("open, though nobody filed it")?;
+        must(!request.tried.is_empty(), "open, though nobody filed it")?;
+        must(!before.released, "open, though it was released before")?;
+        must(!before.withdrawn, "open, though it was withdrawn")?;
+        must(!before.revoked || self.rules.cooling > 0, "open, though its release was revoked")?;
+        let end = request.filed.map(|(_, last)| last.plus(limits::ASKING_LIFE + ROUNDING));
+        must(end.is_some_and(|end| self.wall.earliest(called.at) < end), "open, though its time is over")
     }
 
-    /// A visitor was told this question of the owner's.
-    pub fn heard(&self, ticket: TicketHash, question: &Question) -> Verdict {
-        let asked = self.requests.get(&ticket).and_then(|request| request.asked_back.get(&question.nonce));
-        must(asked == Some(&question.text), "a question that no owner asked about this request")
+    /// What was released has cooled off and has not ended; from now on its visitor knows of it.
+    fn released(&mut self, called: &Called, manifest: Option<&Manifest>) -> Verdict {
+        let (before, earliest) = (&called.before, self.wall.earliest(called.at));
+        let mut request = self.requests.get(&called.ticket).cloned().unwrap_or_default();
+        request.approvals.retain(|(terms, _)| manifest.is_none_or(|manifest| terms.are(manifest)));
+        must(!request.approvals.is_empty(), "released without an approval of exactly that")?;
+        must(self.ripe(&request, self.wall.latest()), "released before the approval had cooled off")?;
+        must(!before.withdrawn, "released, though it was withdrawn")?;
+        must(!before.revoked, "released, though it was revoked")?;
+        must(!before.refused, "released, though it was refused")?;
+        let lasts = |(terms, _): &(Terms, Time)| earliest < terms.not_after.plus(ROUNDING);
+        must(request.approvals.iter().any(lasts), "released, though its time is over")?;
+        self.request(called.ticket)?.released = true;
+        Ok(())
     }
 
-    /// An owner takes a release back.
-    pub fn revoking(&mut self, ticket: TicketHash) {
-        self.requests.entry(ticket).or_default().withdrawing = true;
+    /// Whether an approval may have cooled off at this instant.
+    fn ripe(&self, request: &Request, at: Time) -> bool {
+        request.approvals.iter().any(|(_, since)| since.plus(self.rules.cooling) <= at.plus(ROUNDING))
     }
 
-    /// It was taken back.
-    pub fn revoked(&mut self, ticket: TicketHash) {
-        self.requests.entry(ticket).or_default().withdrawn = true;
+    /// Whether what was approved before the call may still cool off, or have ended in it: nobody is told of either.
+    fn may_cool(&self, called: &Called) -> bool {
+        let (request, earliest) = (self.requests.get(&called.ticket), self.wall.earliest(called.at));
+        let ended = request.is_none_or(|request| request.revoking.is_some() || request.over(self.wall.latest()));
+        let until = |at: Time| at.plus(self.rules.cooling + ROUNDING + SWEEP);
+        let cools = !called.calm || called.before.approved.is_some_and(|at| earliest < until(at));
+        self.rules.cooling > 0 && (ended || cools)
+    }
+
+    /// Whether all releases surely were stopped while a call or an act went on.
+    fn was_stopped(&self, called: &Called) -> bool {
+        called.brake.stopped.is_some() && called.brake.stopped == self.brake.stopped
+    }
+
+    fn may_be_stopped(&self, called: &Called) -> Verdict {
+        must(called.brake.stopping || self.brake.stopping, "stopped, though nobody stopped releases")
     }
 
     /// A visitor takes a request back.
@@ -213,7 +301,8 @@ impl Model {
         let latest = self.wall.latest();
         let request = self.requests.entry(called.ticket).or_default();
         // What closed for its time alone may come back with a clock that is set back.
-        request.withdrawn |= *view == View::Closed && called.before.accepted.is_some() && !request.over(latest);
+        let ended = request.over(latest) || request.revoking.is_some();
+        request.withdrawn |= *view == View::Closed && called.before.accepted.is_some() && !ended;
         Ok(())
     }
 
@@ -247,10 +336,14 @@ impl Model {
         why: Option<NoAnswer>,
     ) -> Verdict {
         let request = self.request(called.ticket)?.clone();
-        let any = |allows: &dyn Fn(&Terms) -> bool| request.approvals.iter().any(allows);
+        let any = |allows: &dyn Fn(&Terms) -> bool| request.approvals.iter().any(|(terms, _)| allows(terms));
         match why {
             // Whatever can be seen of it, it is not ready.
-            None => self.viewed(called, &View::Closed).or(self.viewed(called, &View::Waiting)),
+            None => {
+                let others = [View::Closed, View::Waiting, View::Question, View::Refused];
+                must(others.iter().any(|view| self.viewed(called, view).is_ok()), "nothing, though it must be ready")
+            }
+            Some(NoAnswer::Refused(Refused::Paused)) => self.viewed(called, &View::Paused),
             Some(NoAnswer::Refused(Refused::Collected)) => {
                 must(!called.before.served.contains(&collection), "a collection that had begun cannot be resumed")?;
                 must(any(&|terms| request.asked.len() > terms.collections), "spent, though devices were left")
@@ -270,25 +363,51 @@ impl Model {
         must(!called.calm, &format!("no answer, though nothing was wrong for long: {why:?}"))
     }
 
-    /// An owner hands in an approval that is right in every field.
-    pub fn approving(&mut self, ticket: TicketHash, terms: &Terms) {
-        self.requests.entry(ticket).or_default().approvals.push(terms.clone());
+    /// A visitor was told these words of the owners', with their proof.
+    pub fn heard(&self, called: &Called, said: &Words) -> Verdict {
+        must(!self.was_stopped(called), "words, though all releases were stopped")?;
+        let request = self.requests.get(&called.ticket).ok_or("words to somebody who filed nothing")?;
+        match said {
+            Words::Question(nonce, text) => {
+                must(request.questions.get(nonce) == Some(text), "a question that too few owners asked")?;
+                must(!called.before.answered.contains(nonce), "a question that had been answered")
+            }
+            Words::Refusal(text) => must(request.refusals.contains(text), "words of refusal that too few owners said"),
+        }
     }
 
-    /// It was taken.
-    pub fn approved(&mut self, ticket: TicketHash, terms: Terms) -> Verdict {
-        let request = self.request(ticket)?;
-        must(!request.approved, "two approvals of one request were taken")?;
-        request.approved = true;
-        request.approvals = vec![terms];
-        Ok(())
+    /// No words came.
+    pub fn not_heard(&self, called: &Called, why: NoAnswer) -> Verdict {
+        let stopped = why == NoAnswer::Refused(Refused::Paused);
+        if stopped { self.may_be_stopped(called) } else { self.no_answer(called, why) }
     }
 
-    /// The log has an approval with this nonce: one that an owner made. Called once for each.
-    pub fn logged(&self, ticket: TicketHash, nonce: Nonce, nonces: &mut BTreeSet<Nonce>) -> Verdict {
-        let request = self.requests.get(&ticket).ok_or("the log has an approval of what nobody filed")?;
-        must(request.approvals.iter().any(|terms| terms.nonce == nonce), "the log has an approval that nobody made")?;
-        must(nonces.insert(nonce), "one nonce was used twice")
+    /// A visitor answers a question.
+    pub fn answering(&mut self, ticket: TicketHash, question: Nonce, words: &str) -> Called {
+        self.requests.entry(ticket).or_default().answers.insert((question, words.to_owned()));
+        self.called(ticket)
+    }
+
+    /// What came of it. An acknowledgement says that the question no longer waits: it was answered, or something else has come
+    /// of the request. Only where nothing else goes on it surely was the answer.
+    pub fn answered(&mut self, called: &Called, question: Nonce, words: &str, got: Result<(), NoAnswer>) -> Verdict {
+        let latest = self.wall.latest();
+        let request = self.request(called.ticket)?;
+        match got {
+            Ok(()) if request.over(latest) => Ok(()),
+            Ok(()) => {
+                request.answered.insert(question);
+                if called.calm && !called.before.answered.contains(&question) {
+                    request.kept.insert((question, words.to_owned()));
+                }
+                Ok(())
+            }
+            Err(NoAnswer::Refused(Refused::Answered)) => {
+                let otherwise = request.answers.iter().any(|(nonce, said)| *nonce == question && said != words);
+                must(otherwise || request.questions.len() > 1, "a first answer to the only question was refused")
+            }
+            Err(why) => self.no_answer(called, why),
+        }
     }
 
     /// Whether this filing was acknowledged.
@@ -306,14 +425,22 @@ impl Request {
     /// Whether its time, or its release's, may be over.
     fn over(&self, latest: Time) -> bool {
         let lapsed = self.filed.is_some_and(|(first, _)| latest.plus(ROUNDING) >= first.plus(limits::ASKING_LIFE));
-        lapsed || self.approvals.iter().any(|terms| latest.plus(ROUNDING) >= terms.not_after)
+        lapsed || self.approvals.iter().any(|(terms, _)| latest.plus(ROUNDING) >= terms.not_after)
     }
 
     fn terms(&self, manifest: &Manifest) -> Option<Terms> {
-        let fits = |terms: &&Terms| {
-            let named = (manifest.bytes, manifest.sha256, manifest.not_after);
-            named == (terms.payload.len() as u64, Digest::of(&terms.payload), terms.not_after)
-        };
-        self.approvals.iter().find(fits).cloned()
+        self.approvals.iter().map(|(terms, _)| terms).find(|terms| terms.are(manifest)).cloned()
+    }
+}
+
+impl Terms {
+    fn are(&self, manifest: &Manifest) -> bool {
+        let named = (manifest.bytes, manifest.sha256, manifest.not_after);
+        named == (self.payload.len() as u64, Digest::of(&self.payload), self.not_after)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let all = |terms: &Self| (terms.nonce, terms.not_after, terms.collections);
+        all(self) == all(other)
     }
 }

@@ -1,183 +1,26 @@
-//! The vault's store, in memory: the release core decides, a commit writes, and only then is anybody told, as on a real
-//! disk. What was committed outlives the machine; a commit may fail, and the power may go before or after it.
+//! The vault's store over a [`Disk`]: the release core decides, a commit writes, and only then is anybody told. A commit may
+//! fail, and the power may go before or after it.
 
-use super::dice::Dice;
+use super::disk::{Disk, Logged};
 use super::fault::Fault;
-use super::power::{Power, Wall};
-use ed25519_dalek::SigningKey;
-use node::Surroundings as _;
-use shared::ids::{Digest, ItemId, Nonce, RequestId, TicketHash};
+use super::power::Power;
+use shared::ids::{Digest, Nonce, RequestId, TicketHash};
 use shared::message::{Filing, Subject, VisitorAnswer};
 use shared::receipt::{Format, Kind, LogProof, Receipt};
 use shared::text::Text;
 use shared::time::Time;
-use shared::tlog::{self, Checkpoint, Frontier, Leaf, LeafKind, Node, Origin, Salt, VerifierKey};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use shared::tlog::{self, Checkpoint, Leaf, LeafKind, Node, Salt, VerifierKey};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 use vault::driver::{Lane, Store, Told, WriteError};
 use vault_core::{
-    AfterCommit, Authority, Before, Clock, Commit, Count, Draft, Effect, Going, Input, LaneId, LogEntry, Owners,
-    Permit, Record, Rejected, Signed, Stage, State, Words, contact, likeness,
+    AfterCommit, Authority, Before, Brake, Clock, Commit, Count, Draft, Effect, Going, Input, LaneId, Line, LogEntry,
+    Permit, Record, Rejected, Shown, Signed, Stage, State, Step, Told as Heard, Unprepared, Why, Words, contact,
+    likeness,
 };
 
-/// An item that may be asked for.
-#[derive(Debug, Clone)]
-pub struct Item {
-    /// Its title.
-    pub title: String,
-    /// Its bytes.
-    pub payload: Digest,
-}
-
-/// A log entry with what it commits to.
-#[derive(Debug, Clone)]
-pub struct Logged {
-    /// The leaf.
-    pub leaf: Leaf,
-    /// Its salt.
-    pub salt: [u8; 32],
-    /// Whose it is.
-    pub request: RequestId,
-    /// What the leaf commits to.
-    pub parts: Vec<Vec<u8>>,
-}
-
-/// What is on the disk.
-#[derive(Default)]
-pub struct Platter {
-    /// Each request's record, as JSON, and the one before it.
-    rows: BTreeMap<TicketHash, (String, Option<String>)>,
-    /// The evidence log.
-    pub log: Vec<Logged>,
-    nodes: HashMap<(u8, u64), Digest>,
-    frontier: Frontier,
-    payloads: HashMap<Digest, Arc<Vec<u8>>>,
-    /// The owner's items.
-    pub items: BTreeMap<ItemId, Item>,
-    /// The pairings.
-    pub lanes: Vec<Lane>,
-    /// What is known of the clock.
-    clock: Option<Clock>,
-}
-
-/// What the vault's state is judged by.
-pub struct Ground {
-    /// The log's name.
-    pub origin: Origin,
-    /// The owner's keys.
-    pub owners: Owners,
-    /// Signs checkpoints.
-    pub log_key: SigningKey,
-}
-
-/// How often things go wrong, in a thousand commits.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Troubles {
-    /// The commit fails.
-    pub fail: u64,
-    /// The power goes, before the commit or after it.
-    pub cut: u64,
-}
-
-/// What has gone wrong.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Mishaps {
-    /// Commits that failed.
-    pub failed: u64,
-    /// Commits that the power went before.
-    pub cut_before: u64,
-    /// Commits that the power went after, and before anybody was told.
-    pub cut_after: u64,
-}
-
-/// A disk that outlives its machine. Clones share it.
-#[derive(Clone)]
-pub struct Disk(Arc<DiskInner>);
-
-struct DiskInner {
-    platter: Mutex<Platter>,
-    ground: Arc<Ground>,
-    dice: Mutex<(Dice, Troubles)>,
-    mishaps: Mutex<Mishaps>,
-    fault: Fault,
-    writer: tokio::sync::Mutex<()>,
-}
-
-impl Disk {
-    /// An empty disk.
-    pub fn new(ground: Arc<Ground>, dice: Dice, fault: Fault) -> Self {
-        let dice = Mutex::new((dice, Troubles::default()));
-        let (platter, mishaps, writer) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::new(()));
-        Self(Arc::new(DiskInner { platter, ground, dice, mishaps, fault, writer }))
-    }
-
-    /// What is on it.
-    pub fn platter(&self) -> MutexGuard<'_, Platter> {
-        self.0.platter.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How often things go wrong from now on.
-    pub fn set_troubles(&self, troubles: Troubles) {
-        self.dice().1 = troubles;
-    }
-
-    /// What has gone wrong on it.
-    pub fn mishaps(&self) -> MutexGuard<'_, Mishaps> {
-        self.0.mishaps.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Every stored request, its release verified again.
-    pub fn states(&self) -> Vec<State> {
-        self.platter().rows.values().filter_map(|(json, _)| self.restore(json).ok()).collect()
-    }
-
-    /// Keeps a payload.
-    pub fn keep(&self, payload: Vec<u8>) -> Digest {
-        let digest = Digest::of(&payload);
-        self.platter().payloads.insert(digest, Arc::new(payload));
-        digest
-    }
-
-    /// A kept payload.
-    pub fn payload(&self, digest: &Digest) -> Option<Arc<Vec<u8>>> {
-        self.platter().payloads.get(digest).cloned()
-    }
-
-    /// A machine that starts on it: what a planted fault does to it meanwhile is done now.
-    pub fn start(
-        &self,
-        power: Power,
-        wall: Arc<Wall>,
-    ) -> (MemoryStore, tokio::sync::mpsc::UnboundedReceiver<TicketHash>) {
-        if self.0.fault == Fault::RolledBack {
-            let mut platter = self.platter();
-            for (now, before) in platter.rows.values_mut() {
-                if let Some(before) = before.take() {
-                    *now = before;
-                }
-            }
-        }
-        let clock = *self.platter().clock.get_or_insert_with(|| Clock::set(wall.reading()));
-        let (told, to_prepare) = Told::new(&self.states(), None, clock, wall, Going::On);
-        (MemoryStore { disk: self.clone(), told, power }, to_prepare)
-    }
-
-    fn restore(&self, json: &str) -> Result<State, WriteError> {
-        let record: Record = serde_json::from_str(json).map_err(|e| WriteError::Invalid(e.to_string()))?;
-        Ok(record.restore(&self.0.ground.origin, &self.0.ground.owners)?)
-    }
-
-    fn dice(&self) -> MutexGuard<'_, (Dice, Troubles)> {
-        self.0.dice.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One that nothing has borne before.
-    pub fn nonce(&self) -> Nonce {
-        Nonce(self.dice().0.bytes())
-    }
-}
+const DAY: u64 = 86_400;
 
 /// The driver's store: the disk, as one running machine sees it.
 #[derive(Clone)]
@@ -188,42 +31,49 @@ pub struct MemoryStore {
     power: Power,
 }
 
-/// What one transaction writes.
+/// What one transaction writes, and what follows from it.
+#[derive(Default)]
+struct Change {
+    row: Option<(TicketHash, String)>,
+    entry: Option<(Option<RequestId>, LogEntry)>,
+    standing: Option<(Brake, Clock)>,
+    shown: Option<(TicketHash, Shown)>,
+}
+
+/// A change, and effects that only its commit opens.
+type Sealed = (Change, AfterCommit<Vec<Effect>>);
+
 struct Writing<'a> {
     store: &'a MemoryStore,
-    row: Option<(TicketHash, String)>,
-    entry: Option<(RequestId, LogEntry)>,
+    change: Change,
 }
 
 impl Commit for Writing<'_> {
     type Error = WriteError;
 
     fn commit(self) -> Result<(), WriteError> {
-        let disk = &self.store.disk;
-        let (fails, cut, lost) = {
-            let mut dice = disk.dice();
-            let troubles = dice.1;
-            let lost = disk.0.fault == Fault::LostWrite && dice.0.chance(150);
-            (dice.0.chance(troubles.fail), dice.0.chance(troubles.cut), lost)
+        let (store, disk) = (self.store, &self.store.disk);
+        let (fails, cut, after, lost) = {
+            let (dice, troubles) = &mut *disk.dice();
+            let lost = disk.fault() == Fault::LostWrite && dice.chance(150);
+            (dice.chance(troubles.fail), dice.chance(troubles.cut), dice.chance(500), lost)
         };
-        let after = disk.dice().0.chance(500);
         if cut && !after {
             disk.mishaps().cut_before += 1;
-            self.store.power.cut();
+            store.power.cut();
         }
-        if !self.store.power.is_on() {
+        if !store.power.is_on() {
             return Err(WriteError::Stopping);
         }
         if fails {
             disk.mishaps().failed += 1;
             return Err(WriteError::Lost);
         }
-        let store = self.store;
         if !lost {
             self.write();
         }
         if cut {
-            store.disk.mishaps().cut_after += 1;
+            disk.mishaps().cut_after += 1;
             store.power.cut();
             return Err(WriteError::Stopping);
         }
@@ -236,12 +86,15 @@ impl Writing<'_> {
         let disk = &self.store.disk;
         let salt = disk.dice().0.bytes();
         let mut platter = disk.platter();
-        if let Some((ticket, json)) = self.row {
+        if let Some((ticket, json)) = self.change.row {
             let before = platter.rows.remove(&ticket).map(|(json, _)| json);
             platter.rows.insert(ticket, (json, before));
         }
-        let Some((request, entry)) = self.entry else { return };
-        if disk.0.fault == Fault::Unlogged && entry.kind == LeafKind::Approved {
+        if let Some(standing) = self.change.standing {
+            platter.standing = Some(standing);
+        }
+        let Some((request, entry)) = self.change.entry else { return };
+        if disk.fault() == Fault::Unlogged && entry.kind == LeafKind::Approved {
             return;
         }
         let parts: Vec<&[u8]> = entry.parts.iter().map(Vec::as_slice).collect();
@@ -254,49 +107,66 @@ impl Writing<'_> {
 }
 
 impl MemoryStore {
+    /// The disk under a running machine.
+    pub fn new(disk: Disk, told: Told, power: Power) -> Self {
+        Self { disk, told, power }
+    }
+
     /// One durable step, and what follows from it.
     async fn act(
         &self,
-        decide: impl FnOnce(&Self, &Authority<'_>) -> Result<Option<vault_core::Step>, WriteError>,
+        decide: impl FnOnce(&Self, &Authority<'_>) -> Result<Option<Sealed>, WriteError>,
     ) -> Result<Vec<Effect>, WriteError> {
-        let _writer = self.disk.0.writer.lock().await;
+        let _writer = self.disk.writer().lock().await;
         let wait = self.disk.dice().0.from(1..15);
         sleep(Duration::from_millis(wait)).await;
         if !self.power.is_on() {
             return Err(WriteError::Stopping);
         }
-        let ground = &self.disk.0.ground;
-        let by = Authority::new(&ground.origin, &ground.owners, 0, Going::On, self.told.now());
-        let Some(step) = decide(self, &by)? else { return Ok(Vec::new()) };
-        let (ticket, shown) = (step.next.ticket(), step.next.shown());
-        let json = serde_json::to_string(&Record::from(&step.next)).map_err(|e| WriteError::Invalid(e.to_string()))?;
-        let logged = step.entry.map(|entry| (step.next.request.id(), entry));
-        let row = logged.is_some().then_some((ticket, json));
-        let writing = Writing { store: self, row, entry: logged };
-        let effects = self.open(step.effects, writing).await?;
-        self.told.shown(ticket, shown);
+        let Some((mut change, effects)) = decide(self, &self.authority())? else { return Ok(Vec::new()) };
+        let shown = change.shown.take();
+        let turned = change.standing.as_ref().map(|(brake, _)| brake.going());
+        let effects = self.open(effects, change).await?;
+        if let Some(going) = turned.filter(|_| self.disk.fault() != Fault::ServedWhileFrozen) {
+            self.told.going(going);
+        }
+        if let Some((ticket, shown)) = shown {
+            self.told.shown(ticket, shown);
+        }
         let (permits, rest): (Vec<_>, Vec<_>) = effects.into_iter().partition(|e| matches!(e, Effect::Serve(_)));
         rest.into_iter().for_each(|effect| self.told.effect(effect));
         Ok(permits)
     }
 
+    /// What a decision is measured against now.
+    fn authority(&self) -> Authority<'_> {
+        let (ground, fault) = (self.disk.ground(), self.disk.fault());
+        let going = self.disk.brake().map_or(Going::On, |brake| brake.going());
+        let cooling = if fault == Fault::NotCooled { 0 } else { ground.cooling };
+        Authority::new(&ground.origin, &ground.owners, cooling, going, self.told.now())
+    }
+
+    /// The same where any owner is enough; for planted faults.
+    fn by_any<'a>(&'a self, by: &Authority<'a>) -> Authority<'a> {
+        Authority::new(by.vault, &self.disk.ground().any, by.cooling, by.brake, by.now)
+    }
+
     /// Commits, and opens what was sealed; or, with a fault planted, opens it first.
-    async fn open(&self, sealed: AfterCommit<Vec<Effect>>, writing: Writing<'_>) -> Result<Vec<Effect>, WriteError> {
-        let (fault, collected) = (self.disk.0.fault, writing.entry.as_ref());
-        let collected = collected.is_some_and(|(_, entry)| entry.kind == LeafKind::Collected);
-        let late = if fault == Fault::ToldBeforeCommit {
+    async fn open(&self, sealed: AfterCommit<Vec<Effect>>, change: Change) -> Result<Vec<Effect>, WriteError> {
+        let collected = change.entry.as_ref().is_some_and(|(_, entry)| entry.kind == LeafKind::Collected);
+        let late = if self.disk.fault() == Fault::ToldBeforeCommit {
             Some(Duration::from_millis(400))
-        } else if fault == Fault::CountedLate && collected {
+        } else if self.disk.fault() == Fault::CountedLate && collected {
             Some(Duration::from_secs(3))
         } else {
             None
         };
-        let Some(late) = late else { return sealed.open(writing) };
-        let (store, row, entry) = (self.clone(), writing.row, writing.entry);
+        let Some(late) = late else { return sealed.open(Writing { store: self, change }) };
+        let store = self.clone();
         tokio::spawn(async move {
             sleep(late).await;
             // Whoever was told of it has been told.
-            drop(Writing { store: &store, row, entry }.commit());
+            drop(Writing { store: &store, change }.commit());
         });
         sealed.open(Nothing)
     }
@@ -305,6 +175,100 @@ impl MemoryStore {
         let json = self.disk.platter().rows.get(&ticket).map(|(json, _)| json.clone());
         json.map(|json| self.disk.restore(&json)).transpose()
     }
+
+    /// What a new request meets.
+    fn before(&self, filing: &Filing, lane: LaneId, now: Time) -> Before {
+        let states = self.disk.states();
+        let count = |of: &dyn Fn(&State) -> bool| {
+            let today = |state: &&State| state.request.filed_at.plus(DAY) > now && of(state);
+            let filed: Vec<Time> = states.iter().filter(today).map(|state| state.request.filed_at).collect();
+            Count { filed: filed.len(), first: filed.iter().min().copied() }
+        };
+        let named = contact(filing, lane);
+        let alike = |state: &&State| likeness(&state.request.filing, state.request.lane) == likeness(filing, lane);
+        Before {
+            lane: count(&|state| state.request.lane == lane),
+            contact: count(&|state| named.is_some() && contact(&state.request.filing, state.request.lane) == named),
+            vault: count(&|_| true),
+            refused_at: states.iter().filter(alike).filter_map(State::refused_at).max(),
+        }
+    }
+
+    /// Stops all releases, or lets them go on.
+    pub async fn turn(&self, signed: Signed) -> Result<(), WriteError> {
+        let turn = move |store: &Self, by: &Authority<'_>| {
+            let Some((brake, clock)) = store.disk.platter().standing.clone() else { return Ok(None) };
+            let any = store.by_any(by);
+            let by = if store.disk.fault() == Fault::ThawedByOne { &any } else { by };
+            let step = brake.decide(signed, store.disk.nonce(), by)?;
+            let entry = step.entry.map(|entry| (None, entry));
+            Ok(Some((Change { entry, standing: Some((step.next, clock)), ..Change::default() }, step.effects)))
+        };
+        self.act(turn).await.map(drop)
+    }
+
+    /// Goes by the clock as the machine shows it, because the owner says that it is right.
+    pub async fn confirm_clock(&self) -> Result<(), WriteError> {
+        let clock = self.told.right_clock();
+        let parts = vec![clock.high().to_string().into_bytes()];
+        let entry = LogEntry { kind: LeafKind::Clock, time: clock.high(), parts };
+        self.write_clock(clock, Some((None, entry))).await?;
+        self.told.go_by(clock);
+        Ok(())
+    }
+
+    async fn write_clock(&self, clock: Clock, entry: Option<(Option<RequestId>, LogEntry)>) -> Result<(), WriteError> {
+        let write = move |store: &Self, _: &Authority<'_>| {
+            let brake = store.disk.brake().unwrap_or_else(|| Brake::off(store.disk.nonce()));
+            let change = Change { entry, standing: Some((brake, clock)), ..Change::default() };
+            Ok(Some((change, AfterCommit::nothing())))
+        };
+        self.act(write).await.map(drop)
+    }
+
+    /// One step of a request; a planted fault takes another.
+    fn step(&self, mut state: State, input: Input, by: &Authority<'_>) -> Result<Step, WriteError> {
+        match (self.disk.fault(), &input, &mut state.stage) {
+            (Fault::OwnerCountedTwice, Input::Signed { signed, .. }, Stage::AwaitingOwner(_, pending)) => {
+                let twice = |held: &Signed| held.signatures.iter().any(|one| signed.signatures.contains(one));
+                if pending.take_if(|held| twice(held)).is_some() {
+                    return Ok(vault_core::decide(state, input, &self.by_any(by))?);
+                }
+            }
+            (Fault::ServedWhileFrozen, Input::Collect { .. }, _) => {
+                return Ok(vault_core::decide(
+                    state,
+                    input,
+                    &Authority::new(by.vault, by.owners, by.cooling, Going::On, by.now),
+                )?);
+            }
+            (Fault::AnswerForgotten, Input::Answered { .. }, _) => {
+                let (asked, step) = (self.state(state.ticket())?, vault_core::decide(state, input, by)?);
+                return Ok(Step { next: asked.ok_or(WriteError::NoRequest)?, ..step });
+            }
+            _ => {}
+        }
+        let mut step = vault_core::decide(state, input, by)?;
+        match (self.disk.fault(), &mut step.next.stage, step.next.talk.last_mut()) {
+            (Fault::RevocationShown, Stage::Closed(closing), _) if closing.why == Why::Revoked => {
+                closing.told = Heard::Over;
+            }
+            (Fault::AnswerAltered, _, Some(last)) => {
+                last.answer = Text::new("Something else").map_err(|e| WriteError::Invalid(e.to_string()))?;
+            }
+            _ => {}
+        }
+        Ok(step)
+    }
+}
+
+/// What a step of one request writes.
+fn sealed(step: Step) -> Result<Option<Sealed>, WriteError> {
+    let (ticket, shown) = (step.next.ticket(), step.next.shown());
+    let json = serde_json::to_string(&Record::from(&step.next)).map_err(|e| WriteError::Invalid(e.to_string()))?;
+    let row = step.entry.is_some().then_some((ticket, json));
+    let entry = step.entry.map(|entry| (Some(step.next.request.id()), entry));
+    Ok(Some((Change { row, entry, shown: Some((ticket, shown)), standing: None }, step.effects)))
 }
 
 /// A commit of nothing.
@@ -333,32 +297,27 @@ impl Store for MemoryStore {
                 return if same { Ok(None) } else { Err(WriteError::Conflict) };
             }
             let before = store.before(&filing, lane, by.now.time);
-            let step = vault_core::file(filing, lane, &before, store.disk.nonce(), by.now).map_err(Rejected::Full)?;
-            Ok(Some(step))
+            let step = vault_core::file(filing, lane, &before, store.disk.nonce(), by.now);
+            sealed(step.map_err(Rejected::Full)?)
         };
         self.act(file).await.map(drop)
     }
 
     async fn decide(&self, ticket: TicketHash, input: Input) -> Result<Vec<Effect>, WriteError> {
-        self.act(move |store, by| {
+        let decide = move |store: &Self, by: &Authority<'_>| {
             let state = store.state(ticket)?.ok_or(WriteError::NoRequest)?;
-            Ok(Some(vault_core::decide(state, input, by)?))
-        })
-        .await
+            sealed(store.step(state, input, by)?)
+        };
+        self.act(decide).await
     }
 
     async fn answer(&self, ticket: TicketHash, question: Nonce, answer: VisitorAnswer) -> Result<(), WriteError> {
-        self.act(move |store, by| {
-            let state = store.state(ticket)?.ok_or(WriteError::NoRequest)?;
-            let input = Input::Answered { question, answer, fresh: store.disk.nonce() };
-            Ok(Some(vault_core::decide(state, input, by)?))
-        })
-        .await
-        .map(drop)
+        let input = Input::Answered { question, answer, fresh: self.disk.nonce() };
+        self.decide(ticket, input).await.map(drop)
     }
 
     async fn words(&self, request: RequestId) -> Result<Option<Receipt>, WriteError> {
-        let state = self.disk.states().into_iter().find(|s| s.request.id() == request);
+        let state = self.disk.states().into_iter().find(|state| state.request.id() == request);
         let Some(spoken) = state.as_ref().and_then(State::words) else { return Ok(None) };
         let (leaf, kind) = match spoken.words() {
             Words::Question(..) => (LeafKind::Asked, Kind::Asked),
@@ -368,7 +327,7 @@ impl Store for MemoryStore {
     }
 
     async fn keep_clock(&self, clock: Clock) -> Result<(), WriteError> {
-        self.write_clock(clock).await
+        self.write_clock(clock, None).await
     }
 
     async fn prepare(&self, ticket: TicketHash) -> Result<(), WriteError> {
@@ -377,13 +336,10 @@ impl Store for MemoryStore {
             let Subject::Item(item) = state.request.filing.subject else { return Ok(None) };
             let item = store.disk.platter().items.get(&item).cloned();
             let input = match item {
-                None => Input::Unprepared { why: vault_core::Unprepared::NoItem, fresh: store.disk.nonce() },
-                Some(item) => {
-                    let line = vault_core::Line::Item(item.title);
-                    Input::Prepared(store.draft(line, item.payload, by.now.time)?)
-                }
+                None => Input::Unprepared { why: Unprepared::NoItem, fresh: store.disk.nonce() },
+                Some(item) => Input::Prepared(store.draft(Line::Item(item.title), item.payload, by.now.time)?),
             };
-            Ok(Some(vault_core::decide(state, input, by)?))
+            sealed(vault_core::decide(state, input, by)?)
         };
         self.act(prepare).await.map(drop)
     }
@@ -401,8 +357,8 @@ impl Store for MemoryStore {
         let bytes = self.disk.payload(&permit.payload()).ok_or(WriteError::Altered)?;
         let mut offset = usize::try_from(permit.offset()).unwrap_or(usize::MAX);
         let spoilt = || bytes.iter().enumerate().map(|(i, b)| b ^ u8::from(i == 7)).collect();
-        let bytes = if self.disk.0.fault == Fault::OtherBytes { Arc::new(spoilt()) } else { bytes };
-        if self.disk.0.fault == Fault::OffsetForgotten && offset > 0 && offset < bytes.len() {
+        let bytes = if self.disk.fault() == Fault::OtherBytes { Arc::new(spoilt()) } else { bytes };
+        if self.disk.fault() == Fault::OffsetForgotten && offset > 0 && offset < bytes.len() {
             // As many bytes as were asked for, from the wrong place.
             let wrong: Vec<u8> = bytes[..bytes.len() - offset].to_vec();
             return Ok((receipt, Cursor { bytes: Arc::new(wrong), offset: 0 }));
@@ -426,22 +382,22 @@ impl Store for MemoryStore {
 
 impl MemoryStore {
     /// Freezes bytes for the owner's eyes.
-    pub fn draft(&self, subject: vault_core::Line, payload: Digest, now: Time) -> Result<Draft, WriteError> {
+    pub fn draft(&self, subject: Line, payload: Digest, now: Time) -> Result<Draft, WriteError> {
         let bytes = self.disk.payload(&payload).ok_or(WriteError::Altered)?.len() as u64;
         let media_type = Text::new("text/plain").map_err(|e| WriteError::Invalid(e.to_string()))?;
         Ok(Draft { subject, payload, bytes, media_type, prepared_at: now, nonce: self.disk.nonce() })
     }
 
     fn receipt(&self, request: RequestId, leaf: LeafKind, kind: Kind, signed: &Signed) -> Result<Receipt, WriteError> {
-        let (ground, platter) = (&self.disk.0.ground, self.disk.platter());
+        let (ground, platter) = (self.disk.ground(), self.disk.platter());
         let parts = signed.parts();
-        let of = |entry: &&Logged| entry.request == request && entry.leaf.kind == leaf && entry.parts == parts;
+        let of = |entry: &&Logged| entry.request == Some(request) && entry.leaf.kind == leaf && entry.parts == parts;
         // With the fault planted that approvals are not logged, another entry stands in for the missing one.
         let found = platter
             .log
             .iter()
             .rposition(|entry| of(&entry))
-            .or_else(|| (self.disk.0.fault == Fault::Unlogged).then(|| platter.log.len().checked_sub(1)).flatten());
+            .or_else(|| (self.disk.fault() == Fault::Unlogged).then(|| platter.log.len().checked_sub(1)).flatten());
         let index = found.ok_or_else(|| WriteError::Invalid("the statement is not in the log".into()))?;
         let (entry, size) = (&platter.log[index], platter.frontier.size());
         let node = |level, index| platter.nodes.get(&(level, index)).copied().ok_or(WriteError::Altered);
@@ -459,41 +415,5 @@ impl MemoryStore {
             salt: Salt(entry.salt),
             proof: LogProof { index: index as u64, hashes, checkpoint }.to_string(),
         })
-    }
-
-    /// The owner says that the clock is right.
-    pub async fn confirm_clock(&self) -> Result<(), WriteError> {
-        let clock = self.told.right_clock();
-        self.write_clock(clock).await?;
-        self.told.go_by(clock);
-        Ok(())
-    }
-
-    async fn write_clock(&self, clock: Clock) -> Result<(), WriteError> {
-        let _writer = self.disk.0.writer.lock().await;
-        Writing { store: self, row: None, entry: None }.commit()?;
-        self.disk.platter().clock = Some(clock);
-        Ok(())
-    }
-
-    /// What a new request meets.
-    fn before(&self, filing: &Filing, lane: LaneId, now: Time) -> Before {
-        let states = self.disk.states();
-        let count = |of: &dyn Fn(&State) -> bool| {
-            let today: Vec<Time> = states
-                .iter()
-                .filter(|state| state.request.filed_at.plus(86_400) > now && of(state))
-                .map(|state| state.request.filed_at)
-                .collect();
-            Count { filed: today.len(), first: today.iter().min().copied() }
-        };
-        let named = contact(filing, lane);
-        let alike = |state: &&State| likeness(&state.request.filing, state.request.lane) == likeness(filing, lane);
-        Before {
-            lane: count(&|state| state.request.lane == lane),
-            contact: count(&|state| named.is_some() && contact(&state.request.filing, state.request.lane) == named),
-            vault: count(&|_| true),
-            refused_at: states.iter().filter(alike).filter_map(State::refused_at).max(),
-        }
     }
 }

@@ -1,14 +1,18 @@
-//! A visitor: files, asks, files again, takes back, and collects with several devices that break off and resume.
+//! A visitor: files, asks, files again, takes back, reads the owners' words, answers, and collects with several devices that
+//! break off and resume.
+//!
+//! A new act is a variant of `Act`, its weight in `ACTS`, its arm in `act`, and a function that asks the broker, notes
+//! what came, and hands it to the model.
 
 use super::dice::Dice;
 use super::keys::KEYS;
-use super::model::{Called, Delivered, NoAnswer};
-use super::world::World;
+use super::model::{Called, Delivered, NoAnswer, Words};
+use super::world::{Phase, World};
 use reception::driver::{Broker, BrokerError, Collected};
-use shared::ids::{CollectionId, ItemId, Ticket};
+use shared::ids::{CollectionId, ItemId, Nonce, RequestId, Ticket};
 use shared::message::{Delivery, Filing, Recipient, Refused, Subject, View};
 use shared::receipt::Receipt;
-use shared::statement::Statement;
+use shared::statement::{RecipientLine, Refusal, Statement};
 use shared::text::Text;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +30,8 @@ enum Act {
     FileElsewhere,
     Withdraw,
     Collect,
+    ReadWords,
+    Answer,
     Nobodys,
 }
 
@@ -35,13 +41,15 @@ const FRAMING: usize = 32;
 const LOOKS: usize = 4;
 
 /// How often each is done.
-const ACTS: [(u64, Act); 7] = [
+const ACTS: [(u64, Act); 9] = [
     (30, Act::Look),
     (10, Act::FileAgain),
     (6, Act::FileOther),
     (5, Act::FileElsewhere),
     (3, Act::Withdraw),
     (40, Act::Collect),
+    (14, Act::ReadWords),
+    (14, Act::Answer),
     (6, Act::Nobodys),
 ];
 
@@ -54,6 +62,8 @@ pub struct Visitor {
     filing: Filing,
     /// What each device holds of the payload.
     held: Vec<(CollectionId, Vec<u8>)>,
+    /// The owners' last question.
+    question: Option<Nonce>,
 }
 
 impl Visitor {
@@ -67,14 +77,14 @@ impl Visitor {
         };
         let filing = filing(&ticket, subject, &mut dice);
         let held = (0..DEVICES).map(|_| (CollectionId(dice.bytes()), Vec::new())).collect();
-        Self { world, dice, front, ticket, filing, held }
+        Self { world, dice, front, ticket, filing, held, question: None }
     }
 
     /// Files until that is acknowledged, then does this and that until the world is calm.
     pub async fn live(&mut self) {
         let start = self.dice.from(0..20_000);
         sleep(Duration::from_millis(start)).await;
-        while !self.world.is_calm() {
+        while self.world.phase() != Phase::Calm {
             if self.world.model().is_acknowledged(&self.filing, lane(self.front)) {
                 let act = self.dice.weighted(&ACTS);
                 self.act(act).await;
@@ -87,7 +97,7 @@ impl Visitor {
         }
     }
 
-    /// In a calm world every call is answered, and what is ready arrives whole.
+    /// In a calm world every call is answered, what is ready arrives whole, and an answer to an open question is kept.
     pub async fn conclude(&mut self) {
         if self.world.model().is_acknowledged(&self.filing, lane(self.front)) {
             self.act(Act::FileAgain).await;
@@ -98,6 +108,14 @@ impl Visitor {
                 let from = self.held[device].1.len() as u64;
                 self.collect(device, from, usize::MAX).await;
             }
+        }
+        if view == Some(View::Question) {
+            self.question = None;
+            self.read_words().await;
+            self.answer().await;
+        }
+        if matches!(view, Some(View::Question | View::Refused)) {
+            self.read_words().await;
         }
     }
 
@@ -123,11 +141,7 @@ impl Visitor {
 
     async fn act(&mut self, act: Act) {
         match act {
-            Act::Look => {
-                if self.look().await == Some(View::Question) {
-                    self.answer_question().await;
-                }
-            }
+            Act::Look => drop(self.look().await),
             Act::FileAgain => self.file(self.front, self.filing.clone()).await,
             Act::FileOther => {
                 let other = filing(&self.ticket, self.filing.subject.clone(), &mut self.dice);
@@ -136,6 +150,12 @@ impl Visitor {
             Act::FileElsewhere => self.file((self.front + 1) % self.world.fronts(), self.filing.clone()).await,
             Act::Withdraw => self.withdraw().await,
             Act::Collect => self.collect_something().await,
+            Act::ReadWords => self.read_words().await,
+            Act::Answer => {
+                for _ in 0..self.dice.from(1..4) {
+                    self.answer().await;
+                }
+            }
             Act::Nobodys => {
                 let ticket = Ticket::from_random(self.dice.bytes());
                 self.status(&ticket).await;
@@ -191,25 +211,54 @@ impl Visitor {
         answer.ok()
     }
 
-    /// Reads what the owner asks, with its proof, and answers, sometimes twice and sometimes otherwise.
-    async fn answer_question(&mut self) {
-        let Ok(broker) = self.broker(self.front) else { return };
-        let Ok(Some(receipt)) = broker.words(&self.ticket).await else { return };
-        let said = receipt.verify(&KEYS.signers(), &KEYS.verifier());
-        let Ok(Statement::Question(question)) = said else {
-            return self.world.broken(&format!("words that are no proven question: {said:?}"));
+    /// Reads what the owners say, with its proof.
+    async fn read_words(&mut self) {
+        let called = self.world.model().called(self.ticket.hash());
+        let answer = match self.broker(self.front) {
+            Ok(broker) => broker.words(&self.ticket).await.map_err(no_answer),
+            Err(away) => Err(away),
         };
-        let verdict = self.world.model().heard(self.ticket.hash(), &question);
+        let (words, verdict) = match answer {
+            Ok(None) => return self.note(&called, "words: none"),
+            Ok(Some(receipt)) => match self.hear(&receipt) {
+                Ok(words) => (Ok(words.clone()), self.world.model().heard(&called, &words)),
+                Err(error) => return self.world.broken(&error),
+            },
+            Err(why) => (Err(why), self.world.model().not_heard(&called, why)),
+        };
+        self.note(&called, &format!("words: {words:?}"));
         self.world.judge(verdict);
-        for _ in 0..self.dice.from(1..3) {
-            let words = Text::new(format!("Answer {}.", self.dice.from(0..2))).unwrap();
-            let called = self.world.model().called(self.ticket.hash());
-            let answer = broker.answer(&self.ticket, question.nonce, words).await;
-            self.note(&called, &format!("answer: {answer:?}"));
-            if answer.is_ok() {
-                self.world.saw("an answer was taken");
+        self.world.saw(match words {
+            Ok(Words::Question(question, _)) => {
+                self.question = Some(question);
+                "a question was read"
             }
-        }
+            Ok(Words::Refusal(_)) => "words of refusal were read",
+            Err(NoAnswer::Refused(Refused::Paused)) => "words were kept back while all was stopped",
+            Err(why) => unanswered(why),
+        });
+    }
+
+    /// Answers the last question that was read, whether it is still open or not, sometimes with other words than before.
+    async fn answer(&mut self) {
+        let Some(question) = self.question else { return };
+        let words = format!("Answer {}.", self.dice.from(0..3));
+        let called = self.world.model().answering(self.ticket.hash(), question, &words);
+        let answer = match self.broker(self.front) {
+            Ok(broker) => {
+                let text = Text::new(words.clone()).unwrap();
+                broker.answer(&self.ticket, question, text).await.map_err(no_answer)
+            }
+            Err(away) => Err(away),
+        };
+        self.world.saw(match answer {
+            Ok(()) => "an answer was acknowledged",
+            Err(NoAnswer::Refused(Refused::Answered)) => "another answer was refused",
+            Err(why) => unanswered(why),
+        });
+        self.note(&called, &format!("answer: {answer:?}"));
+        let verdict = self.world.model().answered(&called, question, &words, answer);
+        self.world.judge(verdict);
     }
 
     async fn withdraw(&self) {
@@ -269,6 +318,7 @@ impl Visitor {
         self.world.saw(match why {
             None => "nothing was there to collect",
             Some(NoAnswer::Refused(Refused::Collected)) => "every collection was used",
+            Some(NoAnswer::Refused(Refused::Paused)) => "a payload was kept back while all was stopped",
             Some(NoAnswer::Refused(Refused::Malformed)) => "an offset beyond the end was refused",
             Some(why) => unanswered(why),
         });
@@ -309,10 +359,35 @@ impl Visitor {
         });
     }
 
-    fn proves(&self, receipt: &Receipt, delivery: &Delivery) -> Result<(), String> {
+    /// What a receipt proves, if enough owners signed it.
+    fn proven(&self, receipt: &Receipt) -> Result<Statement, String> {
         let said = receipt.verify(&KEYS.signers(), &KEYS.verifier()).map_err(|e| format!("a receipt: {e}"))?;
-        let Statement::Approval(approval) = said else { return Err("a receipt of no approval".into()) };
-        let named = approval.request == self.ticket.hash().request()
+        let enough = receipt.signatures.len() >= self.world.rules.quorum;
+        if enough { Ok(said) } else { Err("a receipt of what too few owners signed".into()) }
+    }
+
+    fn is_own(&self, request: RequestId, recipient: RecipientLine) -> bool {
+        let ticket = self.ticket.hash();
+        request == ticket.request() && recipient == RecipientLine::Ticket(ticket)
+    }
+
+    fn hear(&self, receipt: &Receipt) -> Result<Words, String> {
+        let said = self.proven(receipt)?;
+        let (request, recipient, words) = if let Statement::Question(said) = said {
+            (said.request, said.recipient, Words::Question(said.nonce, said.text))
+        } else if let Statement::Refusal(Refusal { request, recipient, words: Some(words), .. }) = said {
+            (request, recipient, Words::Refusal(words))
+        } else {
+            return Err(format!("a receipt of no words, but of a {}", said.kind()));
+        };
+        if self.is_own(request, recipient) { Ok(words) } else { Err("words to somebody else".into()) }
+    }
+
+    fn proves(&self, receipt: &Receipt, delivery: &Delivery) -> Result<(), String> {
+        let Statement::Approval(approval) = self.proven(receipt)? else {
+            return Err("a receipt of no approval".into());
+        };
+        let named = self.is_own(approval.request, approval.recipient)
             && approval.payload == delivery.manifest.sha256
             && approval.bytes == delivery.manifest.bytes
             && approval.not_after == delivery.manifest.not_after;

@@ -1,14 +1,16 @@
 //! One seed's world: a vault and its receptions, the weather over them, and what is checked at the end.
 
 use super::dice::Dice;
+use super::disk::{Disk, Ground, Item, Troubles};
 use super::fault::Fault;
-use super::keys::{FRONTS, KEYS};
-use super::model::{Called, Model};
+use super::keys::{FRONTS, KEYS, OWNERS};
+use super::model::{Called, Model, Rules};
 use super::net::{Net, Weather};
+use super::owner::Owners;
 use super::power::{Power, Wall};
-use super::store::{Disk, Ground, Item, MemoryStore, Troubles};
+use super::store::MemoryStore;
 use super::visitor::{Visitor, lane};
-use super::{Outcome, owner};
+use super::{Outcome, owner, storm};
 use reception::driver::Broker;
 use sha2::{Digest as _, Sha256};
 use shared::ids::{ItemId, Ticket};
@@ -21,9 +23,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use vault::driver::{Driver, Lane};
-use vault_core::Stage;
+use vault_core::{Going, Stage};
 
 /// 2026-11-23, noon.
 const NOON: u64 = 1_795_435_200;
@@ -32,6 +35,10 @@ const NOON: u64 = 1_795_435_200;
 const RECOVERY: Duration = Duration::from_secs(55);
 /// No call is left without an answer for longer, whatever happens: each of its steps has a deadline of its own.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// Visitors have so long to see that a restarted vault serves nothing.
+const DRILL: Duration = Duration::from_secs(10);
+/// Once the owners have settled everything, time brings about what was due within this.
+const SETTLED: Duration = Duration::from_secs(5);
 /// After this a task that should end has not.
 const END: Duration = Duration::from_secs(300);
 
@@ -45,26 +52,41 @@ struct Trace {
     seen: BTreeMap<&'static str, u64>,
 }
 
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Things go wrong.
+    Storm,
+    /// Nothing goes wrong any more, and the owners decide nothing more.
+    Healed,
+    /// Visitors come to an end, too.
+    Calm,
+}
+
 /// Everything that the tasks of one run share.
 pub struct World {
     /// The vault's disk.
     pub disk: Disk,
     /// The vault's clock.
     pub wall: Arc<Wall>,
-    net: Net,
+    /// What a release takes.
+    pub rules: Rules,
+    /// Between everybody.
+    pub net: Net,
     start: Instant,
     model: Mutex<Model>,
     trace: Mutex<Trace>,
     vault: Mutex<Option<(MemoryStore, Power)>>,
     fronts: Vec<Mutex<Option<(Broker, Power)>>>,
-    calm: Mutex<bool>,
+    phase: Mutex<Phase>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn ip(node: usize) -> IpAddr {
+/// The vault's address, or that of the reception before this number.
+pub fn ip(node: usize) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, node as u8 + 1).into()
 }
 
@@ -76,13 +98,20 @@ fn address(front: usize) -> SocketAddr {
 pub async fn run(seed: u64, fault: Fault, keep_lines: bool) -> Outcome {
     let mut dice = Dice::of(seed, 1);
     let fronts = if dice.chance(300) { FRONTS } else { 1 };
-    let world = Arc::new(World::new(seed, fault, fronts, keep_lines));
+    let quorum = if dice.chance(400) { 2 } else { 1 };
+    let cooling = if dice.chance(400) { dice.from(3..40) } else { 0 };
+    let world = Arc::new(World::new(seed, fault, fronts, Rules { quorum, cooling }, keep_lines));
+    world.note(&format!("{quorum} of {OWNERS} owners must sign; an approval cools off for {cooling} s"));
     let items = world.furnish(&mut dice);
     tokio::spawn(keep_vault(world.clone(), Dice::of(seed, 2)));
     for front in 0..fronts {
         tokio::spawn(keep_front(world.clone(), front, Dice::of(seed, 10 + front as u64)));
     }
-    tokio::spawn(owner::decide(world.clone(), Dice::of(seed, 3)));
+    let mut owners = Owners::new(world.clone(), Dice::of(seed, 3));
+    let owners = tokio::spawn(async move {
+        owners.live().await;
+        owners
+    });
     let mut visitors = Vec::new();
     for who in 0..dice.from(2..6) {
         let front = dice.from(0..fronts as u64) as usize;
@@ -92,27 +121,39 @@ pub async fn run(seed: u64, fault: Fault, keep_lines: bool) -> Outcome {
             visitor
         }));
     }
-    storm(&world, Dice::of(seed, 4)).await;
+    storm::storm(&world, Dice::of(seed, 4)).await;
     world.heal();
     let recovery = world.recover().await;
-    owner::settle_clock(&world).await;
+    *lock(&world.phase) = Phase::Healed;
+    if let Some(mut owners) = world.ended(owners).await {
+        if dice.chance(300) {
+            world.drill(&mut owners).await;
+        }
+        world.settle(owners).await;
+    }
+    *lock(&world.phase) = Phase::Calm;
+    let mut calm = Vec::new();
+    for visitor in visitors {
+        calm.extend(world.ended(visitor).await);
+    }
     world.note("calm");
     world.model().calm();
-    *lock(&world.calm) = true;
-    for visitor in visitors {
-        match tokio::time::timeout(END, visitor).await {
-            Ok(Ok(mut visitor)) => visitor.conclude().await,
-            Ok(Err(error)) => world.broken(&format!("a task failed: {error}")),
-            Err(_) => world.broken("a visitor's call has no end"),
-        }
+    for visitor in &mut calm {
+        visitor.conclude().await;
     }
     world.audit();
     world.outcome(seed, recovery)
 }
 
 impl World {
-    fn new(seed: u64, fault: Fault, fronts: usize, keep_lines: bool) -> Self {
-        let ground = Ground { origin: KEYS.origin.clone(), owners: KEYS.owners(), log_key: KEYS.log.clone() };
+    fn new(seed: u64, fault: Fault, fronts: usize, rules: Rules, keep_lines: bool) -> Self {
+        let ground = Ground {
+            origin: KEYS.origin.clone(),
+            owners: KEYS.owners(rules.quorum),
+            any: KEYS.owners(1),
+            cooling: rules.cooling,
+            log_key: KEYS.log.clone(),
+        };
         let wall = Wall::new(NOON, Dice::of(seed, 5));
         let trace = Trace {
             digest: Sha256::new(),
@@ -124,14 +165,15 @@ impl World {
         };
         Self {
             disk: Disk::new(Arc::new(ground), Dice::of(seed, 6), fault),
-            model: Mutex::new(Model::new(wall.clone())),
+            model: Mutex::new(Model::new(wall.clone(), rules)),
             wall,
+            rules,
             net: Net::new(seed),
             start: Instant::now(),
             trace: Mutex::new(trace),
             vault: Mutex::default(),
             fronts: (0..fronts).map(|_| Mutex::default()).collect(),
-            calm: Mutex::new(false),
+            phase: Mutex::new(Phase::Storm),
         }
     }
 
@@ -171,9 +213,14 @@ impl World {
         lock(&self.vault).as_ref().map(|(store, _)| store.clone())
     }
 
-    /// Whether everybody is to come to an end.
-    pub fn is_calm(&self) -> bool {
-        *lock(&self.calm)
+    /// The instant that the vault goes by, while it is up.
+    pub fn vault_now(&self) -> Option<Time> {
+        self.store().map(|store| store.told.now().time)
+    }
+
+    /// How far the run has come.
+    pub fn phase(&self) -> Phase {
+        *lock(&self.phase)
     }
 
     /// Notes what happened, with its simulated instant.
@@ -266,6 +313,54 @@ impl World {
         took
     }
 
+    /// What a task that should end by now gives back.
+    async fn ended<T>(&self, task: JoinHandle<T>) -> Option<T> {
+        match tokio::time::timeout(END, task).await {
+            Ok(Ok(done)) => return Some(done),
+            Ok(Err(error)) => self.broken(&format!("a task failed: {error}")),
+            Err(_) => self.broken("a visitor's call or an owner's act has no end"),
+        }
+        None
+    }
+
+    /// A stop of all releases outlives the vault's fall.
+    async fn drill(&self, owners: &mut Owners) {
+        owners.stop().await;
+        if self.disk.brake().is_some_and(|brake| brake.going() == Going::Frozen) {
+            self.saw("all was stopped when the vault fell");
+        }
+        self.cut_vault();
+        self.recover().await;
+        sleep(DRILL).await;
+    }
+
+    /// Cuts the vault's power.
+    pub fn cut_vault(&self) {
+        if let Some((_, power)) = &*lock(&self.vault) {
+            power.cut();
+        }
+    }
+
+    /// Cuts a reception's power.
+    pub fn cut_front(&self, front: usize) {
+        if let Some((_, power)) = &*lock(&self.fronts[front]) {
+            power.cut();
+        }
+    }
+
+    /// Has the owners let everything go on, and waits until nothing cools off any more.
+    async fn settle(&self, mut owners: Owners) {
+        let healed = Instant::now();
+        while !owners.settle().await {
+            if healed.elapsed() > END {
+                return self.broken("the owners could not let releases go on");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        self.wall.settle();
+        sleep(Duration::from_secs(self.rules.cooling) + SETTLED).await;
+    }
+
     /// What the disk must hold at the end.
     fn audit(&self) {
         let states = self.disk.states();
@@ -273,7 +368,8 @@ impl World {
         let mut nonces = BTreeSet::new();
         let approvals: Vec<_> = platter.log.iter().filter(|entry| entry.leaf.kind == LeafKind::Approved).collect();
         for entry in &approvals {
-            let ticket = states.iter().map(|state| state.ticket()).find(|ticket| ticket.request() == entry.request);
+            let ticket =
+                states.iter().map(|state| state.ticket()).find(|ticket| Some(ticket.request()) == entry.request);
             let statement = entry.parts.first().map(|text| Statement::parse(&String::from_utf8_lossy(text)));
             let (Some(ticket), Some(Ok(Statement::Approval(approval)))) = (ticket, statement) else {
                 self.broken("the log has an approval that is none");
@@ -283,6 +379,9 @@ impl World {
             self.judge(verdict);
         }
         for state in &states {
+            let answers = state.talk.iter().map(|said| (said.question, said.answer.as_str().to_owned())).collect();
+            let verdict = self.model().kept(state.ticket(), &answers);
+            self.judge(verdict);
             let Stage::Released(release) = &state.stage else { continue };
             let signed = release.signed().statement.as_bytes();
             if !approvals.iter().any(|entry| entry.parts.first().is_some_and(|text| text == signed)) {
@@ -326,6 +425,7 @@ impl World {
 async fn keep_vault(world: Arc<World>, mut dice: Dice) {
     loop {
         let power = Power::on(world.net.host(ip(0)));
+        world.wall.boot();
         let (store, to_prepare) = world.disk.start(power.clone(), world.wall.clone());
         let driver = Driver {
             name: KEYS.vault_line().name,
@@ -364,64 +464,5 @@ async fn keep_front(world: Arc<World>, front: usize, mut dice: Dice) {
         *lock(&world.fronts[front]) = None;
         world.fell(&format!("reception {front}"));
         sleep(Duration::from_millis(dice.from(50..8000))).await;
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Blow {
-    Weather,
-    Part,
-    Join,
-    Vault,
-    Front,
-    Clock,
-    Disk,
-}
-
-const BLOWS: [(u64, Blow); 7] = [
-    (25, Blow::Weather),
-    (12, Blow::Part),
-    (20, Blow::Join),
-    (10, Blow::Vault),
-    (10, Blow::Front),
-    (5, Blow::Clock),
-    (15, Blow::Disk),
-];
-
-/// An hour, a day.
-const HOUR: i64 = 3600;
-const DAY: i64 = 24 * HOUR;
-
-/// Lets things go wrong for a while.
-async fn storm(world: &Arc<World>, mut dice: Dice) {
-    let end = Instant::now() + Duration::from_secs(dice.from(30..120));
-    while Instant::now() < end {
-        sleep(Duration::from_millis(dice.from(200..8000))).await;
-        let blow = dice.weighted(&BLOWS);
-        world.note(&format!("storm: {blow:?}"));
-        match blow {
-            Blow::Weather => world.net.set_weather(Weather::draw(&mut dice)),
-            Blow::Part => world.net.part([ip(dice.from(0..world.fronts.len() as u64 + 1) as usize)]),
-            Blow::Join => world.net.part([]),
-            Blow::Vault => {
-                if let Some((_, power)) = &*lock(&world.vault) {
-                    power.cut();
-                }
-            }
-            Blow::Front => {
-                let front = dice.from(0..world.fronts.len() as u64) as usize;
-                if let Some((_, power)) = &*lock(&world.fronts[front]) {
-                    power.cut();
-                }
-            }
-            Blow::Clock => {
-                let seconds = [60, 2 * HOUR, 3 * DAY, 15 * DAY, -30, -HOUR, -2 * DAY];
-                world.wall.jump(*dice.one(&seconds));
-            }
-            Blow::Disk => {
-                let (fail, cut) = (*dice.one(&[0, 50, 300]), *dice.one(&[0, 20, 100]));
-                world.disk.set_troubles(Troubles { fail, cut });
-            }
-        }
     }
 }

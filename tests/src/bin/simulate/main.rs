@@ -15,14 +15,16 @@ const SEEDS: u64 = 500;
 /// Seeds that are run twice.
 const REPLAYS: u64 = 50;
 /// A planted fault must be noticed within so many seeds.
-const PATIENCE: u64 = 60;
+const PATIENCE: u64 = 200;
+/// A long run says how far it is each time that so many seeds are through.
+const PROGRESS: u64 = 1000;
 /// Failing seeds that are named.
 const NAMED: u64 = 20;
 /// From so many seeds on, each of [`EXPECTED`] must have come about.
 const ENOUGH: u64 = 300;
 
 /// What a run has to reach, so that the checker had something to check.
-const EXPECTED: [&str; 46] = [
+const EXPECTED: [&str; 69] = [
     "a commit failed",
     "a datagram came twice",
     "a datagram was corrupted",
@@ -32,8 +34,13 @@ const EXPECTED: [&str; 46] = [
     "a machine fell",
     "a payload came whole",
     "a payload was broken off",
+    "a payload was kept back while all was stopped",
     "a payload was resumed to its end",
+    "a question",
+    "a question was read",
     "a receipt came alone",
+    "all was stopped when the vault fell",
+    "an answer was acknowledged",
     "an approval by another key was refused",
     "an approval by another vault was refused",
     "an approval for another purpose was refused",
@@ -42,6 +49,7 @@ const EXPECTED: [&str; 46] = [
     "an approval of another request was refused",
     "an approval of other bytes was refused",
     "an approval that is over was refused",
+    "an approval was revoked while it cooled off",
     "an approval was taken",
     "an approval with a changed byte was refused",
     "an approval with another nonce was refused",
@@ -49,26 +57,43 @@ const EXPECTED: [&str; 46] = [
     "an approval without a near end was refused",
     "an offset beyond the end was refused",
     "an old approval was refused",
+    "an owner's second signature was refused",
+    "another answer was refused",
+    "answered",
     "approved",
+    "asked",
+    "clock",
     "closed",
     "collected",
     "composed",
     "every collection was used",
     "expired",
     "filed",
+    "frozen",
     "junk came",
     "lapsed",
+    "nothing was signed while all was stopped",
     "nothing was there to collect",
+    "one of several owners signed",
+    "one of several owners signed that releases go on",
     "prepared",
     "ready",
     "refused",
+    "refused in words",
+    "released",
+    "revoked",
+    "signed",
     "sizes were compared",
+    "stopped",
+    "thawed",
     "the power went after a commit",
     "the power went before a commit",
     "the vault could not",
     "the vault was away",
     "waiting",
     "withdrawn",
+    "words of refusal were read",
+    "words were kept back while all was stopped",
 ];
 
 fn main() -> ExitCode {
@@ -154,6 +179,7 @@ fn faults_are_noticed(first: u64) -> bool {
 #[derive(Default)]
 struct Figures {
     digests: BTreeMap<u64, (String, String)>,
+    through: u64,
     failed: u64,
     seen: BTreeMap<&'static str, u64>,
     events: u64,
@@ -175,6 +201,10 @@ impl Figures {
             if self.failed <= NAMED {
                 println!("simulate: seed {seed} FAILED: {why}; look at it with: tests/run simulate -- show {seed}");
             }
+        }
+        self.through += 1;
+        if self.through.is_multiple_of(PROGRESS) {
+            println!("simulate: {} seeds are through, {} of them failed", self.through, self.failed);
         }
         self.events += outcome.events;
         self.datagrams += outcome.datagrams;
