@@ -177,7 +177,7 @@ impl Broker {
         }
     }
 
-    /// Answers the owner's question of this nonce; when this returns, the vault holds the answer durably.
+    /// Answers the owner's question of this nonce; when this returns, the vault holds the answer durably, or the request is over.
     ///
     /// # Errors
     /// [`BrokerError`]; answering the same again is safe.

@@ -247,7 +247,7 @@ pub enum Refused {
     /// An owner has stopped all releases for now.
     #[error("all releases are stopped for now")]
     Paused,
-    /// The question was answered already with other words, or another one was asked since.
+    /// The question was answered already with other words, another one was asked since, or it was taken back.
     #[error("this question no longer waits for an answer")]
     Answered,
 }

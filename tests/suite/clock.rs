@@ -76,7 +76,7 @@ impl Errand {
         let asked = until("the pages come, or the command ends", || {
             let screen = owner.screen();
             let asked = screen.contains("page 1 of ");
-            (asked || screen.contains("`vault clock` says")).then_some(asked)
+            (asked || screen.contains("vault: ")).then_some(asked)
         });
         if asked {
             owner.read_to_the_end();

@@ -133,7 +133,8 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Answers with the view, as `withdraw` does.
+    /// Answers with the view: that of a closed request, or the one after the answer was taken. One that is not taken is refused in
+    /// one way, whatever else has come of the request.
     async fn answer(
         &self,
         ticket: &Ticket,
@@ -145,8 +146,9 @@ impl<S: Store> Service<S> {
             return padded(out, &View::Closed).await;
         }
         match self.driver.store.answer(ticket.hash(), question, text).await {
-            Ok(()) | Err(WriteError::NoRequest | WriteError::Rejected(Rejected::Stage(_))) => {
-                padded(out, &self.view(ticket)).await
+            Ok(()) => padded(out, &self.view(ticket)).await,
+            Err(WriteError::NoRequest | WriteError::Rejected(Rejected::Stage(_))) => {
+                out.reply(&Reply::Refused(Refused::Answered)).await
             }
             Err(error) => out.reply(&Reply::Refused(self.refused(&error))).await,
         }

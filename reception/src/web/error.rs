@@ -157,7 +157,7 @@ impl Failure {
             }
             Self::Answered => {
                 "It was answered with other words, from here or from another device, or the owner has asked something else \
-                 since. What you sent now was not passed on."
+                 since or wants to know nothing more. What you sent now was not passed on."
             }
             Self::Paused => {
                 "Nothing is lost, and nothing is wrong with your request. Come back later, before the time on its page is over."

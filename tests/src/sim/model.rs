@@ -64,6 +64,8 @@ struct Request {
     /// A release may have been taken back, at the latest then; and surely was.
     revoking: Option<Time>,
     revoked: bool,
+    /// An owner may have written something else, which takes a question back.
+    composing: bool,
     /// Questions that may have been asked back, and which of them are surely answered.
     questions: BTreeMap<Nonce, String>,
     answered: BTreeSet<Nonce>,
@@ -388,23 +390,21 @@ impl Model {
         self.called(ticket)
     }
 
-    /// What came of it. An acknowledgement says that the question no longer waits: it was answered, or something else has come
-    /// of the request. Only where nothing else goes on it surely was the answer.
+    /// What came of it. An acknowledged answer is kept, unless the request is over.
     pub fn answered(&mut self, called: &Called, question: Nonce, words: &str, got: Result<(), NoAnswer>) -> Verdict {
         let latest = self.wall.latest();
         let request = self.request(called.ticket)?;
         match got {
-            Ok(()) if request.over(latest) => Ok(()),
+            Ok(()) if request.over(latest) || request.taken_back() => Ok(()),
             Ok(()) => {
                 request.answered.insert(question);
-                if called.calm && !called.before.answered.contains(&question) {
-                    request.kept.insert((question, words.to_owned()));
-                }
+                request.kept.insert((question, words.to_owned()));
                 Ok(())
             }
             Err(NoAnswer::Refused(Refused::Answered)) => {
                 let otherwise = request.answers.iter().any(|(nonce, said)| *nonce == question && said != words);
-                must(otherwise || request.questions.len() > 1, "a first answer to the only question was refused")
+                let open = request.questions.len() <= 1 && !request.moved_on();
+                must(otherwise || !open, "a first answer to the only question was refused")
             }
             Err(why) => self.no_answer(called, why),
         }
@@ -422,6 +422,16 @@ impl Model {
 }
 
 impl Request {
+    /// Whether its visitor or an owner may have taken it back.
+    fn taken_back(&self) -> bool {
+        self.withdrawing || self.revoking.is_some()
+    }
+
+    /// Whether an open question may wait no more.
+    fn moved_on(&self) -> bool {
+        self.composing || self.taken_back() || !self.approvals.is_empty() || !self.refusals.is_empty()
+    }
+
     /// Whether its time, or its release's, may be over.
     fn over(&self, latest: Time) -> bool {
         let lapsed = self.filed.is_some_and(|(first, _)| latest.plus(ROUNDING) >= first.plus(limits::ASKING_LIFE));

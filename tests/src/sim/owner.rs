@@ -196,7 +196,10 @@ impl Owners {
             Subject::Question(text) => Line::Question(text.as_str().to_owned()),
         };
         match store.draft(subject, payload, store.told.now().time) {
-            Ok(draft) => drop(self.said(state, "compose", Input::Composed(draft)).await),
+            Ok(draft) => {
+                self.world.model().composing(state.ticket());
+                drop(self.said(state, "compose", Input::Composed(draft)).await);
+            }
             Err(error) => self.world.broken(&format!("no draft: {error}")),
         }
     }

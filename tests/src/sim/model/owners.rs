@@ -20,6 +20,11 @@ pub enum Deed {
 }
 
 impl Model {
+    /// An owner writes something to be released instead.
+    pub fn composing(&mut self, ticket: TicketHash) {
+        self.requests.entry(ticket).or_default().composing = true;
+    }
+
     /// An owner signs this text, which is right in every field, and hands it in.
     pub fn handing_in(&mut self, ticket: TicketHash, who: usize, text: &str, deed: &Deed) -> Called {
         let since = self.wall.earliest(Instant::now());
