@@ -83,6 +83,23 @@ fn owner_asks_back_and_the_visitor_answers() {
 }
 
 #[test]
+fn an_answer_to_a_question_that_was_taken_back_is_not_called_sent() {
+    let mut errand = Errand::new();
+    let request = errand.request.clone();
+    errand.requests("ask", &["--words", "Which practice are you from?"]);
+    errand.visitor.wait_until(&request, "question");
+    let question = errand.visitor.get(&format!("/requests/{request}")).field("question").unwrap();
+    let file = errand.world.file("shorter.txt", b"Anna Example was here.\n");
+    errand.requests("edit", &["--file", file.to_str().unwrap()]);
+    let fields = [("question", &question[..]), ("answer", "The practice by the river.")];
+    let page = errand.visitor.post(&format!("/requests/{request}/answer"), &fields);
+    let text = page.text();
+    assert!(page.status == 409 && text.contains("was not passed on"), "{} {text}", page.status);
+    assert!(text.contains("The practice by the river.") && text.contains("data-state=\"ready\""), "{text}");
+    assert_eq!(errand.save(), "Anna Example was here.\n");
+}
+
+#[test]
 fn refused_in_words_the_visitor_reads_them() {
     let mut errand = Errand::new();
     let request = errand.request.clone();
