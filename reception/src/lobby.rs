@@ -4,11 +4,10 @@ use crate::broker::{Broker, Hint};
 use crate::library::{Library, LibraryError};
 use crate::peer::Peer;
 use link::{CallError, EventReceiver, Goodbye, Link, LinkError, Listener, Pins};
-use node::Surroundings;
+use node::{Surroundings, Thinned};
 use shared::limits;
 use shared::message::{Call, Event, Hello, Name, PROTOCOLS, Refused, Reply, Welcome};
 use shared::pairing::NodeName;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
@@ -19,8 +18,6 @@ use tokio::time::{Instant, timeout};
 
 /// Two clocks further apart than this, in seconds, are worth a warning: releases expire by the vault's.
 const SKEW: u64 = 120;
-/// A refused handshake is logged at most this often for one reason.
-const REFUSALS: Duration = Duration::from_secs(10);
 /// After a failed fetch the publication is asked for again.
 const RETRY: Duration = Duration::from_secs(30);
 /// How long peers are given to hear that this node stops.
@@ -93,8 +90,8 @@ impl FetchError {
 impl Lobby {
     /// Takes links until `stop` becomes true, then ends them all.
     pub(crate) async fn run(self, listener: Listener, mut stop: watch::Receiver<bool>) {
-        let mut refusals = Refusals::default();
-        let mut flush = tokio::time::interval(REFUSALS);
+        let mut refusals = refusals();
+        let mut flush = tokio::time::interval(node::WINDOW);
         loop {
             tokio::select! {
                 // In this order, so that a simulated run can be had again.
@@ -103,10 +100,10 @@ impl Lobby {
                 _ = stop.wait_for(|stop| *stop) => break,
                 arrived = listener.accept() => match arrived {
                     Some(Ok(link)) => drop(tokio::spawn(self.clone().keep(link))),
-                    Some(Err(error)) => refusals.note(&error, Instant::now()),
+                    Some(Err(error)) => refusals.note(discriminant(&error), error.to_string(), Instant::now().into_std()),
                     None => break,
                 },
-                now = flush.tick() => refusals.flush(now),
+                now = flush.tick() => refusals.flush(now.into_std()),
             }
         }
         listener.close();
@@ -244,45 +241,9 @@ impl Lobby {
     }
 }
 
-/// Handshakes that failed. Anybody can cause them, so each reason has one line in [`REFUSALS`], with a count.
-#[derive(Default)]
-struct Refusals(HashMap<Discriminant<LinkError>, Window>);
-
-struct Window {
-    since: Instant,
-    unsaid: u64,
-    newest: String,
-}
-
-impl Refusals {
-    fn note(&mut self, error: &LinkError, now: Instant) {
-        self.flush(now);
-        match self.0.get_mut(&discriminant(error)) {
-            Some(window) => {
-                window.unsaid += 1;
-                window.newest = error.to_string();
-            }
-            None => {
-                tracing::warn!(%error, "a link was refused");
-                self.0.insert(discriminant(error), Window { since: now, unsaid: 0, newest: String::new() });
-            }
-        }
-    }
-
-    /// Says what was held back, of every reason whose time is over.
-    fn flush(&mut self, now: Instant) {
-        self.0.retain(|_, window| {
-            if now.duration_since(window.since) < REFUSALS {
-                return true;
-            }
-            let unsaid = std::mem::take(&mut window.unsaid);
-            if unsaid > 0 {
-                tracing::warn!(times = unsaid, such_as = window.newest, "more links were refused");
-            }
-            window.since = now;
-            unsaid > 0
-        });
-    }
+/// Handshakes that failed, which anybody can cause.
+fn refusals() -> Thinned<Discriminant<LinkError>> {
+    Thinned::new("a link was refused", "more links were refused")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod canary;
 mod clock;
 mod crash;
 mod evidence;
+mod flood;
 mod life;
 mod newcomer;
 mod page;

@@ -235,7 +235,7 @@ fn damaged_requests_are_set_aside_and_the_others_arrive() {
         assert!(line.is_some_and(|line| line.contains(why)), "{request}: {why}\n{log}");
     }
     let log = world.vault_node().log();
-    let line = log.lines().find(|line| line.contains("a sealed request was refused")).unwrap();
+    let line = log.lines().find(|line| line.contains("what was sealed for request")).unwrap();
     assert!(line.contains(&requests[2]) && !WORDS.iter().any(|word| log.contains(word)), "{line}");
 }
 

@@ -8,7 +8,7 @@ use crate::news::News;
 use crate::table::Table;
 use crate::timekeeper::Timekeeper;
 use link::{Identity, Network};
-use node::Surroundings;
+use node::{Surroundings, Thinned};
 use shared::ids::{Nonce, RequestId, TicketHash};
 use shared::message::{Filing, View, VisitorAnswer};
 use shared::pairing::NodeName;
@@ -18,9 +18,10 @@ use shared::tlog::Origin;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use vault_core::{Clock, Doubt, Effect, Going, Input, LaneId, Now, Permit, Published, Rejected, Shown, Stage, State};
 
 pub use crate::sealing::{BadSealingKey, SealingKey};
@@ -77,6 +78,17 @@ pub trait Store: Clone + Send + Sync + 'static {
     fn lanes(&self) -> impl Future<Output = Result<Vec<Lane>, WriteError>> + Send;
 }
 
+/// Why a call is refused, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Refusal {
+    /// What was sealed cannot be opened.
+    Sealed,
+    /// A quota is used up.
+    Full,
+    /// Anything else.
+    Other,
+}
+
 /// What the driver keeps in memory of what is durable, and who is told of it. A store calls this after each commit, and
 /// never before.
 #[derive(Clone)]
@@ -86,6 +98,7 @@ pub struct Told {
     pub(crate) clock: Arc<Timekeeper>,
     frozen: Arc<AtomicBool>,
     doubted: Arc<AtomicBool>,
+    refusals: Arc<Mutex<Thinned<Refusal>>>,
     published: Arc<RwLock<Option<Arc<Published>>>>,
     prepare: mpsc::UnboundedSender<TicketHash>,
 }
@@ -105,6 +118,7 @@ impl Told {
             clock: Arc::new(Timekeeper::new(clock, Box::new(move || surroundings.reading()))),
             frozen: Arc::new(AtomicBool::new(going == Going::Frozen)),
             doubted: Arc::default(),
+            refusals: Arc::new(Mutex::new(Thinned::new("a call was refused", "more calls were refused"))),
             table: Arc::new(Table::new(states.iter().map(|s| (s.ticket(), s.shown())))),
             news: News::new(published.as_ref().map_or(0, Published::version)),
             published: Arc::new(RwLock::new(published.map(Arc::new))),
@@ -156,6 +170,15 @@ impl Told {
         if !self.doubted.swap(true, Ordering::AcqRel) {
             tracing::error!("{doubt}; nothing is approved, collected or ended by time until `vault clock` settles it");
         }
+    }
+
+    /// Logs why a call was refused: anybody may make calls, so not each time.
+    pub(crate) fn refused(&self, refusal: Refusal, why: String) {
+        self.refusals().note(refusal, why, Instant::now().into_std());
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Thinned<Refusal>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Carries out an effect other than serving, for which a store answers its caller.
@@ -252,7 +275,8 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
     let mut beat = tokio::time::interval(SWEEP);
     let mut kept = told.now().time;
     loop {
-        beat.tick().await;
+        let at = beat.tick().await;
+        told.refusals().flush(at.into_std());
         let (clock, now) = told.clock.read();
         if let Some(doubt) = now.doubt {
             told.doubted(doubt);

@@ -1,6 +1,6 @@
 //! What the vault answers to a reception's calls.
 
-use crate::driver::{Driver, Store, WriteError};
+use crate::driver::{Driver, Refusal, Store, Told, WriteError};
 use crate::lanes::Greeted;
 use bytes::Bytes;
 use link::{CallError, Handler, PayloadWriter, ReplyWriter};
@@ -9,7 +9,6 @@ use shared::limits;
 use shared::message::{Call, Delivery, Filing, Hello, PublicationHead, Refused, Reply, View, VisitorAnswer, Welcome};
 use shared::seal::Sealed;
 use shared::text::Text;
-use shared::time::Time;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use vault_core::{Effect, Input, LaneId, Permit, Rejected};
@@ -82,14 +81,16 @@ impl<S: Store> Service<S> {
         match self.driver.sealing.open(&self.driver.origin, &ticket, sealed) {
             Ok(filing) => self.file(filing).await,
             Err(error) => {
-                tracing::warn!(request = %ticket.request(), "a sealed request was refused: {error}");
+                self.driver
+                    .told
+                    .refused(Refusal::Sealed, format!("what was sealed for request {}: {error}", ticket.request()));
                 Reply::Refused(Refused::Malformed)
             }
         }
     }
 
     fn refused(&self, error: &WriteError) -> Refused {
-        refused(error, self.driver.told.now().time)
+        refused(error, &self.driver.told)
     }
 
     fn view(&self, ticket: &Ticket) -> View {
@@ -265,12 +266,12 @@ fn permit(effect: Effect) -> Option<Permit> {
 }
 
 /// What a reception may know of a failure.
-fn refused(error: &WriteError, now: Time) -> Refused {
+fn refused(error: &WriteError, told: &Told) -> Refused {
     match error {
         WriteError::Conflict | WriteError::Rejected(Rejected::Offset) => Refused::Malformed,
         WriteError::Rejected(Rejected::Full(full)) => {
-            tracing::warn!("a request was not taken: {full}");
-            let seconds = full.room_at.unix().saturating_sub(now.unix()).max(1);
+            told.refused(Refusal::Full, full.to_string());
+            let seconds = full.room_at.unix().saturating_sub(told.now().time.unix()).max(1);
             Refused::Busy { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX) }
         }
         WriteError::Rejected(Rejected::Spent) => Refused::Collected,
@@ -289,7 +290,7 @@ fn refused(error: &WriteError, now: Time) -> Refused {
         | WriteError::Random
         | WriteError::Stopping
         | WriteError::Sqlite(_) => {
-            tracing::warn!("a call was refused: {error}");
+            told.refused(Refusal::Other, error.to_string());
             Refused::Unavailable
         }
     }

@@ -11,5 +11,7 @@ pub mod keys;
 pub mod log;
 pub mod memory;
 mod surroundings;
+mod thinned;
 
 pub use surroundings::{Machine, Surroundings};
+pub use thinned::{Thinned, WINDOW};
