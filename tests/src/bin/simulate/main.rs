@@ -116,6 +116,8 @@ fn show(seed: &str) -> ExitCode {
         eprintln!("simulate: a seed is a number");
         return ExitCode::from(2);
     };
+    // What both nodes say of it themselves.
+    node::log::start(node::config::Level::Debug);
     let outcome = simulate(seed, Fault::None, Lines::Keep);
     outcome.lines.iter().for_each(|line| println!("{line}"));
     println!("seed {seed}: {} events, hash {}", outcome.events, outcome.digest);
