@@ -134,6 +134,11 @@ impl Told {
         self.clock.now()
     }
 
+    /// What is known of the clock, to be written down with whatever else is.
+    pub fn known_clock(&self) -> Clock {
+        self.clock.read().0
+    }
+
     /// A clock that believes what the machine shows now, to be written down before [`Self::go_by`].
     pub fn right_clock(&self) -> Clock {
         self.clock.proposal()

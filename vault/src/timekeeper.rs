@@ -38,7 +38,7 @@ impl Timekeeper {
 
     /// A clock that believes what the machine shows now; not yet this one.
     pub(crate) fn proposal(&self) -> Clock {
-        Clock::set((self.source)())
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).confirmed((self.source)())
     }
 
     /// Goes by `clock` from now on, which is on disk.

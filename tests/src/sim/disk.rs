@@ -160,7 +160,7 @@ impl Disk {
 
     /// Whether releases go on, and what is known of the clock; a new disk begins with them.
     fn standing(&self, wall: &Wall) -> (Brake, Clock) {
-        let new = || (Brake::off(self.nonce()), Clock::set(wall.reading()));
+        let new = || (Brake::off(self.nonce()), Clock::new(wall.reading()));
         let held = self.platter().standing.clone();
         let standing = held.unwrap_or_else(new);
         self.platter().standing = Some(standing.clone());

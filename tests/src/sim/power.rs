@@ -150,13 +150,13 @@ mod tests {
     async fn beyond_no_bounds(seed: u64) -> usize {
         let mut dice = Dice::of(seed, 1);
         let wall = Wall::new(1_000_000_000, Dice::of(seed, 2));
-        let (mut clock, mut doubts) = (Clock::set(wall.reading()), 0);
+        let (mut clock, mut doubts) = (Clock::new(wall.reading()), 0);
         for _ in 0..60 {
             tokio::time::sleep(std::time::Duration::from_millis(dice.from(1..9000))).await;
             match dice.from(0..12) {
                 0 => wall.jump(*dice.one(&[60, 7200, 3 * 86_400, -30, -3600, -2 * 86_400])),
                 1 => wall.boot(),
-                2 => clock = Clock::set(wall.reading()),
+                2 => clock = clock.confirmed(wall.reading()),
                 _ => {}
             }
             let (earliest, latest) = (wall.earliest(Instant::now()), wall.latest());

@@ -126,6 +126,9 @@ impl MemoryStore {
         let Some((mut change, effects)) = decide(self, &self.authority())? else { return Ok(Vec::new()) };
         let shown = change.shown.take();
         let turned = change.standing.as_ref().map(|(brake, _)| brake.going());
+        if change.standing.is_none() {
+            change.standing = self.disk.brake().map(|brake| (brake, self.told.known_clock()));
+        }
         let effects = self.open(effects, change).await?;
         if let Some(going) = turned.filter(|_| self.disk.fault() != Fault::ServedWhileFrozen) {
             self.told.going(going);
@@ -197,12 +200,15 @@ impl MemoryStore {
     /// Stops all releases, or lets them go on.
     pub async fn turn(&self, signed: Signed) -> Result<(), WriteError> {
         let turn = move |store: &Self, by: &Authority<'_>| {
-            let Some((brake, clock)) = store.disk.platter().standing.clone() else { return Ok(None) };
+            let Some(brake) = store.disk.brake() else { return Ok(None) };
             let any = store.by_any(by);
             let by = if store.disk.fault() == Fault::ThawedByOne { &any } else { by };
             let step = brake.decide(signed, store.disk.nonce(), by)?;
             let entry = step.entry.map(|entry| (None, entry));
-            Ok(Some((Change { entry, standing: Some((step.next, clock)), ..Change::default() }, step.effects)))
+            Ok(Some((
+                Change { entry, standing: Some((step.next, store.told.known_clock())), ..Change::default() },
+                step.effects,
+            )))
         };
         self.act(turn).await.map(drop)
     }

@@ -3,16 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 use shared::limits;
-use shared::time::{Reading, Time};
+use shared::time::{Boot, Reading, Time};
 
 /// The instant that a decision is made at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Now {
     /// The best estimate: never before an earlier one.
     pub time: Time,
-    /// The first time that was believed in this boot, and what the monotonic clock has counted since. Waits are measured by
-    /// it, for no setting of the wall clock moves it.
-    pub elapsed: Time,
+    /// Seconds that the machine's monotonic clock has counted in the vault's life. Waits are measured by it: no setting of the
+    /// wall clock moves it, and nobody who needs time to think again loses what passes while the machine is off.
+    pub waited: u64,
     /// Why nothing that depends on it may be done.
     pub doubt: Option<Doubt>,
 }
@@ -38,12 +38,21 @@ pub struct Clock {
     believed: Reading,
     /// The latest time that was ever decided at.
     high: Time,
+    /// What has been counted, and the reading of the monotonic clock up to which it has.
+    waited: u64,
+    counted: (u64, Boot),
 }
 
 impl Clock {
-    /// Believes `reading`: at the first start, and when the owner says that the clock is right.
-    pub fn set(reading: Reading) -> Self {
-        Self { believed: reading, high: reading.wall }
+    /// A new vault's, which believes `reading`.
+    pub fn new(reading: Reading) -> Self {
+        Self { believed: reading, high: reading.wall, waited: 0, counted: (reading.since_boot, reading.boot) }
+    }
+
+    /// Believes `reading`, because the owner says that it is right. What has been waited for is neither more nor less for it.
+    #[must_use]
+    pub fn confirmed(self, reading: Reading) -> Self {
+        Self { waited: self.waited(reading), ..Self::new(reading) }
     }
 
     /// The latest time that was decided at.
@@ -55,7 +64,11 @@ impl Clock {
     /// another start of the machine the monotonic clock says nothing of the time between.
     pub fn read(self, reading: Reading) -> (Self, Now) {
         let same_boot = reading.boot == self.believed.boot;
-        let known = if same_boot { self.elapsed(reading) } else { self.high };
+        let known = if same_boot {
+            self.believed.wall.plus(reading.since_boot.saturating_sub(self.believed.since_boot))
+        } else {
+            self.high
+        };
         let expected = known.max(self.high);
         let doubt = if reading.wall.plus(limits::CLOCK_BACK) < expected {
             Some(Doubt::Back)
@@ -68,12 +81,15 @@ impl Clock {
             None => (if same_boot { self.believed } else { reading }, reading.wall.max(self.high)),
             Some(_) => (self.believed, expected),
         };
-        let next = Self { believed, high: time };
-        (next, Now { time, elapsed: next.elapsed(reading), doubt })
+        let waited = self.waited(reading);
+        let next = Self { believed, high: time, waited, counted: (reading.since_boot, reading.boot) };
+        (next, Now { time, waited, doubt })
     }
-    /// What was believed, and what has passed since; of another boot nothing is known.
-    fn elapsed(&self, reading: Reading) -> Time {
-        let since = if reading.boot == self.believed.boot { self.believed.since_boot } else { u64::MAX };
-        self.believed.wall.plus(reading.since_boot.saturating_sub(since))
+
+    /// What has been counted by this reading; what passed in another boot since the last one is not known, and not counted.
+    fn waited(&self, reading: Reading) -> u64 {
+        let (since, boot) = self.counted;
+        let more = if reading.boot == boot { reading.since_boot.saturating_sub(since) } else { 0 };
+        self.waited.saturating_add(more)
     }
 }

@@ -7,7 +7,7 @@ use crate::filing::Full;
 use crate::owners::Owners;
 use crate::release::{Counted, NotCollectable, Permit, Release};
 use crate::signed::{NotAccepted, Signed};
-use crate::state::{Blank, Closing, Draft, Exchange, LaneId, Request, Stage, State, Told, Unprepared, Why};
+use crate::state::{Blank, Closing, Cooling, Draft, Exchange, LaneId, Request, Stage, State, Told, Unprepared, Why};
 use shared::ids::{CollectionId, Nonce, TicketHash};
 use shared::message::VisitorAnswer;
 use shared::time::Time;
@@ -36,10 +36,13 @@ impl<'a> Authority<'a> {
         Self { vault, owners, cooling, brake, now, danger: Danger::default() }
     }
 
-    /// Whether an approval that cools off until then has done so: that is a wait, which no setting of the wall clock shortens.
-    fn cooled(&self, until: Time) -> bool {
-        let by_the_wall = self.danger.is(Planted::CoolingByTheWall);
-        until <= if by_the_wall { self.now.time } else { self.now.elapsed }
+    /// How long an approval of now cools off.
+    pub(crate) fn cooling_off(&self) -> Cooling {
+        Cooling { until: self.waited().saturating_add(self.cooling), lapsed: false }
+    }
+
+    fn waited(&self) -> u64 {
+        if self.danger.is(Planted::CoolingByTheWall) { self.now.time.unix() } else { self.now.waited }
     }
 }
 
@@ -238,6 +241,9 @@ fn refused(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
 /// What must go on being shown: an open question stays open. After the request's deadline too, for it lapses by a [`tick`], as
 /// what is undecided does: not before, if the clock was set back in between.
 pub(crate) fn silence(state: &State) -> Told {
+    if matches!(state.stage, Stage::Cooling(_, Cooling { lapsed: true, .. })) {
+        return Told::Over;
+    }
     Told::Nothing(state.request.lapses_at(), state.words().cloned())
 }
 
@@ -294,7 +300,7 @@ fn withdrawn(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
         Stage::Released(release) => release.collections().is_empty(),
         Stage::Closed(closing) => matches!(closing.told, Told::Nothing(until, _) if at < until),
         // Looks undecided, and what is undecided lapses at its deadline.
-        Stage::Cooling(..) => at < state.request.lapses_at(),
+        Stage::Cooling(_, cooling) => !cooling.lapsed && at < state.request.lapses_at(),
         Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) | Stage::AwaitingVisitor(_) => true,
     };
     if !open {
@@ -343,13 +349,19 @@ fn tick(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
         Stage::Released(ref release) if is_over(release, by) => {
             Ok(close(state, Why::Expired, LeafKind::Expired, by.now))
         }
+        // What looks undecided lapses before its visitor's eyes, whatever comes of it.
+        Stage::Cooling(release, cooling) if !cooling.lapsed && at >= state.request.lapses_at() => {
+            let effects = both(&state.request);
+            let stage = Stage::Cooling(release, Cooling { lapsed: true, ..cooling });
+            Ok(step(State { stage, ..state }, Some((LeafKind::Lapsed, Vec::new())), effects, by.now))
+        }
         // What cooled off too late was never collectable, and its visitor never heard of it.
         Stage::Cooling(ref release, _) if is_over(release, by) => {
             let stage = Stage::Closed(Box::new(Closing { why: Why::Expired, at, told: silence(&state) }));
             let effects = vec![Effect::TellOwner];
             Ok(step(State { stage, ..state }, Some((LeafKind::Expired, Vec::new())), effects, by.now))
         }
-        Stage::Cooling(release, until) if by.cooled(until) => {
+        Stage::Cooling(release, cooling) if by.waited() >= cooling.until => {
             if by.brake == Going::Frozen {
                 return Err(Rejected::Frozen);
             }

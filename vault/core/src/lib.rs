@@ -47,6 +47,6 @@ pub use release::{Permit, Release};
 pub use signed::{NotAccepted, Signed};
 pub use spoken::{Spoken, Words};
 pub use state::{
-    Asked, Blank, Closing, Draft, Exchange, LaneId, Line, Request, Shown, Stage, State, Told, Unprepared, Why,
+    Asked, Blank, Closing, Cooling, Draft, Exchange, LaneId, Line, Request, Shown, Stage, State, Told, Unprepared, Why,
 };
 pub use statements::{Choice, approval, question, refusal, revocation};

@@ -5,7 +5,7 @@ use crate::owners::Owners;
 use crate::release::Release;
 use crate::signed::{NotAccepted, Signed};
 use crate::spoken::{Spoken, Words};
-use crate::state::{Asked, Blank, Closing, Draft, Exchange, LaneId, Request, Stage, State, Told, Why};
+use crate::state::{Asked, Blank, Closing, Cooling, Draft, Exchange, LaneId, Request, Stage, State, Told, Why};
 use serde::{Deserialize, Serialize};
 use shared::ids::{CollectionId, Nonce};
 use shared::message::Filing;
@@ -30,7 +30,7 @@ enum StageRecord {
     AwaitingAnswer(Blank),
     AwaitingOwner { draft: Draft, pending: Option<Signed> },
     AwaitingVisitor { asked: Signed, draft: Option<Draft>, nonce: Nonce, pending: Option<Signed> },
-    Cooling { signed: Signed, until: Time },
+    Cooling { signed: Signed, cooling: Cooling },
     Released { signed: Signed, collections: Vec<CollectionId> },
     Closed { why: Why, at: Time, told: ToldRecord },
 }
@@ -69,7 +69,9 @@ impl From<&State> for Record {
                 let Asked { spoken, draft, nonce, pending } = (**asked).clone();
                 StageRecord::AwaitingVisitor { asked: spoken.signed().clone(), draft, nonce, pending }
             }
-            Stage::Cooling(release, until) => StageRecord::Cooling { signed: release.signed().clone(), until: *until },
+            Stage::Cooling(release, cooling) => {
+                StageRecord::Cooling { signed: release.signed().clone(), cooling: *cooling }
+            }
             Stage::Released(release) => {
                 StageRecord::Released { signed: release.signed().clone(), collections: release.collections().to_vec() }
             }
@@ -109,7 +111,7 @@ impl Record {
             StageRecord::AwaitingVisitor { asked, draft, nonce, pending } => {
                 Stage::AwaitingVisitor(Box::new(Asked { spoken: again.question(asked)?, draft, nonce, pending }))
             }
-            StageRecord::Cooling { signed, until } => Stage::Cooling(Box::new(again.release(signed)?), until),
+            StageRecord::Cooling { signed, cooling } => Stage::Cooling(Box::new(again.release(signed)?), cooling),
             StageRecord::Released { signed, collections } => {
                 Stage::Released(Box::new(again.release(signed)?.with_collections(collections)))
             }

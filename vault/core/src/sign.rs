@@ -58,7 +58,7 @@ fn approved(state: State, signed: Signed, said: Approval, by: &Authority<'_>) ->
     let (stage, effects) = match by.cooling {
         0 => (Stage::Released(release), both(&state.request)),
         // The visitor hears nothing before the end of it.
-        cooling => (Stage::Cooling(release, by.now.elapsed.plus(cooling)), vec![Effect::TellOwner]),
+        _ => (Stage::Cooling(release, by.cooling_off()), vec![Effect::TellOwner]),
     };
     Ok(signed_step(State { stage, ..state }, LeafKind::Approved, &entry, effects, by.now))
 }

@@ -69,8 +69,8 @@ pub enum Stage {
     AwaitingOwner(Draft, Option<Signed>),
     /// The owner has asked back.
     AwaitingVisitor(Box<Asked>),
-    /// Signed; not collectable before the instant, so that the owner may still think better of it.
-    Cooling(Box<Release>, Time),
+    /// Signed; not collectable yet, so that the owner may still think better of it.
+    Cooling(Box<Release>, Cooling),
     /// Signed; collectable.
     Released(Box<Release>),
     /// Nothing more will be released.
@@ -231,6 +231,16 @@ impl Shown {
     }
 }
 
+/// How long an approval cools off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cooling {
+    /// Until the vault has waited so many seconds, as [`Now::waited`](crate::Now::waited) counts.
+    pub until: u64,
+    /// Its visitor has heard that the request's own deadline has passed, as of everything that looks undecided.
+    pub lapsed: bool,
+}
+
 impl Stage {
     /// Whether the owner may still decide.
     pub fn is_undecided(&self) -> bool {
@@ -299,8 +309,8 @@ impl State {
                 Shown::Waiting(self.request.lapses_at())
             }
             Stage::AwaitingVisitor(_) => Shown::Question(self.request.lapses_at()),
-            // At least as long as if nobody had decided: nothing may have come of it by then.
             // As if nobody had decided: what cools off longer comes out of what looks closed.
+            Stage::Cooling(_, Cooling { lapsed: true, .. }) => Shown::Closed,
             Stage::Cooling(..) => Shown::Waiting(self.request.lapses_at()),
             Stage::Released(release) => Shown::Ready(release.manifest().clone()),
             Stage::Closed(closing) => match &closing.told {
@@ -339,13 +349,14 @@ impl State {
         self.request.filing.ticket
     }
 
-    /// When the passing of time alone changes it; `None` once it is closed and told.
+    /// When the passing of time alone changes it, at the earliest; `None` once it is closed and told.
     pub fn ends_at(&self) -> Option<Time> {
         match &self.stage {
             Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) | Stage::AwaitingVisitor(_) => {
                 Some(self.request.lapses_at())
             }
-            Stage::Cooling(_, until) => Some(*until),
+            // Of this no wall clock knows the end.
+            Stage::Cooling(..) => Some(Time::from_unix(0)),
             Stage::Released(release) => Some(release.not_after()),
             // What is hidden comes out at the deadline, exactly as a lapse does.
             Stage::Closed(closing) => match closing.told {

@@ -159,10 +159,10 @@ fn release(stage: &Stage, now: Now) -> Option<ReleaseFacts> {
         cooling_until,
     };
     match stage {
-        // A wait ends by the monotonic clock, and is told by the wall clock, which may have been set.
-        Stage::Cooling(release, until) => {
-            let ahead = now.time.unix().saturating_sub(now.elapsed.unix());
-            Some(facts(release, Some(until.plus(ahead))))
+        // If the machine runs until then, and nobody sets its clock.
+        Stage::Cooling(release, cooling) => {
+            let left = cooling.until.saturating_sub(now.waited);
+            Some(facts(release, Some(now.time.plus(left))))
         }
         Stage::Released(release) => Some(facts(release, None)),
         Stage::Received

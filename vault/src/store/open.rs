@@ -3,6 +3,7 @@
 use node::files::{self, FileError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
@@ -25,9 +26,9 @@ impl StoreKey {
 }
 
 const SCHEMA: &str = include_str!("schema.sql");
-const VERSION: i64 = 2;
-/// A format that was never released.
-const EARLY: i64 = 1;
+const VERSION: i64 = 3;
+/// Formats that were never released.
+const EARLY: RangeInclusive<i64> = 1..=2;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +102,7 @@ pub(crate) fn open(path: &Path, key: &StoreKey) -> Result<Connection, OpenError>
     if found > VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found });
     }
-    if found == EARLY {
+    if EARLY.contains(&found) {
         return Err(OpenError::Early(path.to_owned()));
     }
     if found < VERSION {

@@ -1,4 +1,4 @@
--- Version 2; version 1 was never released. Forward only: a later version appends a new file and raises user_version.
+-- Version 3; versions 1 and 2 were never released. Forward only: a later version appends a new file and raises user_version.
 CREATE TABLE lane (
   id INTEGER PRIMARY KEY,
   pin BLOB NOT NULL UNIQUE,
@@ -81,4 +81,4 @@ CREATE TABLE node (
   PRIMARY KEY (level, idx)
 ) STRICT, WITHOUT ROWID;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

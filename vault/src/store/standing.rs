@@ -24,9 +24,9 @@ pub(crate) fn begin(
     tip: &Tip,
     reading: Reading,
 ) -> Result<(), WriteError> {
-    let (brake, clock) = (Brake::off(nonce()?), Clock::set(reading));
-    let (_, now) = clock.read(reading);
-    let mut transaction = Transaction::begin(connection, ground, tip, brake.clone(), now)?;
+    let (brake, clock) = (Brake::off(nonce()?), Clock::new(reading));
+    let (clock, now) = clock.read(reading);
+    let mut transaction = Transaction::begin(connection, ground, tip, brake.clone(), (clock, now))?;
     let parts = own.named_with(&ground.owners);
     transaction.log(&LogEntry { kind: LeafKind::Keys, time: now.time, parts }, None)?;
     let query = "INSERT INTO standing (id, brake, clock) VALUES (1, ?1, ?2)";
@@ -60,10 +60,18 @@ impl Transaction<'_> {
         Ok(Done { answer: step.next, shown: Vec::new(), effects: step.effects })
     }
 
-    /// Remembers what is known of the clock.
-    pub(crate) fn keep_clock(&self, clock: &Clock) -> Result<Done<()>, WriteError> {
-        self.connection.prepare_cached("UPDATE standing SET clock = ?1")?.execute([json(clock)?])?;
+    /// Remembers what is known of the clock, though nothing else is written.
+    pub(crate) fn keep_clock(&mut self, clock: &Clock) -> Result<Done<()>, WriteError> {
+        self.clock = *clock;
+        self.write_clock()?;
         Ok(Done::quiet(()))
+    }
+
+    pub(super) fn write_clock(&self) -> Result<(), rusqlite::Error> {
+        let clock =
+            serde_json::to_string(&self.clock).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+        self.connection.prepare_cached("UPDATE standing SET clock = ?1")?.execute([clock])?;
+        Ok(())
     }
 
     /// Goes by `clock` from now on, because the owner says that it is right; logged.

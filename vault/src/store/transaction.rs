@@ -5,7 +5,7 @@ use super::writer::{WriteError, stop_if_flush_failed};
 use rusqlite::Connection;
 use shared::tlog::Frontier;
 use std::sync::Arc;
-use vault_core::{Authority, Brake, Commit, Now, Owners};
+use vault_core::{Authority, Brake, Clock, Commit, Now, Owners};
 
 /// What the writer's thread owns besides the file.
 pub(crate) struct Ground {
@@ -23,7 +23,11 @@ pub(crate) struct Transaction<'a> {
     pub(super) frontier: Frontier,
     /// Whether releases go on, as it will be after the commit.
     pub(super) brake: Brake,
+    /// What is known of the clock, as it will be after the commit.
+    pub(super) clock: Clock,
     pub(crate) now: Now,
+    /// How much the connection had changed before.
+    changes: u64,
 }
 
 impl<'a> Transaction<'a> {
@@ -32,10 +36,11 @@ impl<'a> Transaction<'a> {
         ground: &'a Ground,
         tip: &Tip,
         brake: Brake,
-        now: Now,
+        (clock, now): (Clock, Now),
     ) -> Result<Self, rusqlite::Error> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        Ok(Self { connection, ground, frontier: tip.frontier().clone(), brake, now })
+        let (frontier, changes) = (tip.frontier().clone(), connection.total_changes());
+        Ok(Self { connection, ground, frontier, brake, clock, now, changes })
     }
 
     /// What decisions are measured against, at this transaction's instant.
@@ -52,7 +57,7 @@ impl<'a> Transaction<'a> {
         if self.connection.is_autocommit() {
             return Err(WriteError::Lost);
         }
-        let before = (self.frontier.clone(), self.brake.clone());
+        let before = (self.frontier.clone(), self.brake.clone(), self.clock);
         self.connection.execute_batch("SAVEPOINT part")?;
         let result = part(self);
         if let Err(WriteError::Sqlite(error)) = &result {
@@ -60,7 +65,7 @@ impl<'a> Transaction<'a> {
         }
         let end = if result.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
         if result.is_err() {
-            (self.frontier, self.brake) = before;
+            (self.frontier, self.brake, self.clock) = before;
         }
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch(end)
@@ -77,8 +82,12 @@ impl<'a> Transaction<'a> {
 impl Commit for &Transaction<'_> {
     type Error = rusqlite::Error;
 
+    /// With whatever else was written, so that no wait that was begun is measured by an earlier reading after a restart.
     fn commit(self) -> Result<(), rusqlite::Error> {
         node::danger::point("commit:before");
+        if !self.connection.is_autocommit() && self.connection.total_changes() > self.changes {
+            self.write_clock()?;
+        }
         self.connection.execute_batch("COMMIT")?;
         node::danger::point("commit:after");
         Ok(())

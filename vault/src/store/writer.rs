@@ -286,8 +286,8 @@ impl Thread {
     fn batch(&self, jobs: Vec<Job>) {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
         let brake = self.brake.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let now = self.hooks.clock.now();
-        let mut transaction = match Transaction::begin(&self.connection, &self.ground, &tip, brake, now) {
+        let read = self.hooks.clock.read();
+        let mut transaction = match Transaction::begin(&self.connection, &self.ground, &tip, brake, read) {
             Ok(transaction) => transaction,
             Err(e) => {
                 tracing::error!("the store cannot begin a transaction: {e}");

@@ -15,7 +15,7 @@ fn reading(wall: u64, since_boot: u64, boot: Boot) -> Reading {
 
 /// A clock that was believed at 100,000 s, 1,000 s after the machine's start.
 fn clock() -> Clock {
-    Clock::set(reading(100_000, 1_000, A))
+    Clock::new(reading(100_000, 1_000, A))
 }
 
 #[test]
@@ -67,10 +67,10 @@ fn a_doubt_lasts_until_the_clock_is_right_again_or_the_owner_says_that_it_is() {
             (clock, last) = (next, now.time);
         }
         let (right, now) = clock.read(reading(100_100, 1_100, A));
-        assert_eq!((now, right.high()), (sure(at(100_100)), at(100_100)));
-        let confirmed = Clock::set(reading(wall + 100, 1_100, A));
+        assert_eq!((now.time, now.doubt, right.high()), (at(100_100), None, at(100_100)));
+        let confirmed = right.confirmed(reading(wall + 100, 1_100, A));
         let (_, now) = confirmed.read(reading(wall + 101, 1_101, A));
-        assert_eq!(now, sure(at(wall + 101)));
+        assert_eq!((now.time, now.doubt), (at(wall + 101), None));
     }
 }
 
@@ -98,38 +98,44 @@ fn small_steps_ahead_do_not_add_up() {
     assert_eq!(doubts, 6);
 }
 
-/// An approval that cools off is not hurried by whoever can set the wall clock, by less than is doubted.
+/// An approval that cools off is neither hurried nor held up by whoever can set the wall clock.
 #[test]
 fn waits_are_measured_by_the_monotonic_clock() {
-    for (wall, since_boot, boot, elapsed) in [
-        (100_000, 1_000, A, 100_000),
-        (100_500, 1_500, A, 100_500),
-        (100_500 + CLOCK_AHEAD, 1_500, A, 100_500),
-        (100_501 + CLOCK_AHEAD, 1_500, A, 100_500),
-        (100_500 - CLOCK_BACK, 1_500, A, 100_500),
-        (0, 1_500, A, 100_500),
-        (100_000, 999, A, 100_000),
-        // Another start of the machine: what it shows is what there is.
-        (100_500, 5, B, 100_500),
-        // Unless that is in doubt.
-        (100_500 + CLOCK_AHEAD, 5, B, 100_000),
+    for (wall, since_boot, boot, waited) in [
+        (100_000, 1_000, A, 0),
+        (100_500, 1_500, A, 500),
+        (100_500 + CLOCK_AHEAD, 1_500, A, 500),
+        (100_501 + CLOCK_AHEAD, 1_500, A, 500),
+        (100_500 - CLOCK_BACK, 1_500, A, 500),
+        (0, 1_500, A, 500),
+        (100_000, 999, A, 0),
+        // While the machine was off, nobody could think again.
+        (100_500, 5, B, 0),
+        (100_500 + CLOCK_AHEAD, 999_999, B, 0),
     ] {
         let (_, now) = clock().read(reading(wall, since_boot, boot));
-        assert_eq!(now.elapsed, at(elapsed), "{wall} {since_boot}");
+        assert_eq!(now.waited, waited, "{wall} {since_boot}");
     }
-    let (next, _) = clock().read(reading(100_500, 5, B));
-    assert_eq!(next.read(reading(170_000, 65, B)).1.elapsed, at(100_560));
+    let (clock, _) = clock().read(reading(100_500, 1_500, A));
+    let (clock, _) = clock.read(reading(100_600, 5, B));
+    let (clock, now) = clock.read(reading(170_000, 65, B));
+    assert_eq!(now.waited, 560);
+    // The owner says what time it is, not how much has passed.
+    for wall in [0, 100_000, 900_000_000] {
+        let (_, now) = clock.confirmed(reading(wall, 70, B)).read(reading(wall, 75, B));
+        assert_eq!((now.time, now.waited, now.doubt), (at(wall), 570, None));
+    }
 }
 
 #[test]
 fn each_start_of_the_machine_counts_from_its_own_first_reading() {
     let month = 30 * CLOCK_AHEAD;
     let (clock, now) = clock().read(reading(100_000 + month, 1_000 + month, A));
-    assert_eq!(now, sure(at(100_000 + month)));
+    assert_eq!((now.time, now.doubt), (at(100_000 + month), None));
     let (clock, now) = clock.read(reading(100_300 + month, 5, B));
-    assert_eq!(now, sure(at(100_300 + month)));
+    assert_eq!((now.time, now.doubt), (at(100_300 + month), None));
     let (clock, now) = clock.read(reading(100_300 + 2 * month, 5 + month, B));
-    assert_eq!(now, sure(at(100_300 + 2 * month)));
+    assert_eq!((now.time, now.doubt), (at(100_300 + 2 * month), None));
     let late = reading(100_301 + 2 * month + CLOCK_AHEAD, 5 + month, B);
     assert_eq!(clock.read(late).1.doubt, Some(Doubt::Ahead));
 }
@@ -137,12 +143,12 @@ fn each_start_of_the_machine_counts_from_its_own_first_reading() {
 #[test]
 fn the_last_instant_is_no_end_of_counting() {
     let last = Reading { wall: Time::MAX, since_boot: u64::MAX, boot: A };
-    let (next, now) = Clock::set(last).read(last);
-    assert_eq!((next.high(), now), (Time::MAX, sure(Time::MAX)));
-    let (_, now) = Clock::set(last).read(Reading { wall: Time::from_unix(0), since_boot: 0, boot: B });
-    assert_eq!(now, Now { doubt: Some(Doubt::Back), ..sure(Time::MAX) });
-    let (_, now) = Clock::set(Reading { wall: Time::from_unix(0), since_boot: 0, boot: A }).read(last);
-    assert_eq!(now, sure(Time::MAX));
+    let (next, now) = Clock::new(last).read(last);
+    assert_eq!((next.high(), now.time, now.doubt), (Time::MAX, Time::MAX, None));
+    let (_, now) = Clock::new(last).read(Reading { wall: Time::from_unix(0), since_boot: 0, boot: B });
+    assert_eq!((now.time, now.doubt), (Time::MAX, Some(Doubt::Back)));
+    let (_, now) = Clock::new(Reading { wall: Time::from_unix(0), since_boot: 0, boot: A }).read(last);
+    assert_eq!((now.time, now.doubt), (Time::MAX, None));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Between the last signature and the release the owner may still think better of it.
 
 use super::world::{World, at, collect, done, draft, is_released, named, outcome, sign, sure};
-use crate::{Authority, Doubt, Going, Input, NotAccepted, Now, Rejected, Stage, State, Step, decide};
+use crate::{Authority, Cooling, Doubt, Going, Input, NotAccepted, Now, Rejected, Stage, State, Step, decide};
 use shared::limits;
 use shared::message::View;
 use shared::statement::Approval;
+use shared::time::Time;
 use shared::tlog::LeafKind;
 
 fn tick(world: &World, state: State, seconds: u64) -> Result<Step, Rejected> {
@@ -19,8 +20,9 @@ fn nothing_is_collectable_before_its_end_and_the_visitor_sees_no_difference() {
     let (state, entry, effects) = done(decide(world.awaiting(1, draft(1)), sign(signed.clone()), &by).unwrap());
     let entry = entry.unwrap();
     assert_eq!((entry.kind, entry.parts, named(&effects)), (LeafKind::Approved, signed.parts(), "owner".into()));
-    let Stage::Cooling(release, until) = &state.stage else { panic!("{}", state.stage.name()) };
-    assert_eq!((release.signed(), *until, state.ends_at()), (&signed, at(100), Some(at(100))));
+    let Stage::Cooling(release, cooling) = &state.stage else { panic!("{}", state.stage.name()) };
+    assert_eq!((release.signed(), *cooling), (&signed, Cooling { until: 100, lapsed: false }));
+    assert_eq!(state.ends_at(), Some(Time::from_unix(0)), "only the monotonic clock knows when");
     for seconds in [2, 99, 100, 999] {
         assert_eq!(state.shown().view(at(seconds)), View::Waiting);
         assert_eq!(
@@ -48,18 +50,53 @@ fn it_ends_on_its_second_and_not_before() {
 }
 
 #[test]
-fn a_step_of_the_wall_clock_does_not_shorten_it() {
+fn no_setting_of_the_wall_clock_shortens_it_or_draws_it_out() {
     let world = World::new();
-    let by = |time, elapsed| world.by(Now { elapsed: at(elapsed), ..sure(at(time)) });
+    let by = |time, waited| world.by(Now { waited, ..sure(at(time)) });
     let signed = world.signed(1, &draft(1), 2);
     let stepped = Authority { cooling: 98, ..by(50, 2) };
     let state = decide(world.awaiting(1, draft(1)), sign(signed), &stepped).unwrap().next;
-    assert!(matches!(state.stage, Stage::Cooling(_, until) if until == at(100)));
-    let tick = |time, elapsed| decide(state.clone(), Input::Tick, &by(time, elapsed));
+    let tick = |time, waited| decide(state.clone(), Input::Tick, &by(time, waited));
     assert_eq!(tick(999, 99).err(), Some(Rejected::Stage("approved, cooling off")));
-    for (time, elapsed) in [(999, 100), (148, 100), (100, 100), (60, 120)] {
-        assert!(is_released(&tick(time, elapsed).unwrap().next));
+    for (time, waited) in [(999, 100), (148, 100), (100, 100), (60, 120)] {
+        assert!(is_released(&tick(time, waited).unwrap().next));
     }
+}
+
+/// At the request's deadline a visitor, and whoever listens to the hints, sees what everybody sees of what nobody decided.
+#[test]
+fn beyond_the_deadline_of_its_request_it_lapses_first_like_what_is_undecided() {
+    let mut world = World::new();
+    world.cooling = limits::ASKING_LIFE;
+    let end = limits::ASKING_LIFE;
+    let approval = Approval { not_after: at(2 * end), ..world.approval(1, &draft(1), 1) };
+    let cooling = world.moved(world.awaiting(1, draft(1)), sign(world.sign(approval)), at(2));
+    for brake in [Going::On, Going::Frozen] {
+        world.brake = brake;
+        let lapses = |state: &State| done(tick(&world, state.clone(), end).unwrap());
+        let (real, twin) = (lapses(&cooling), lapses(&world.awaiting(1, draft(1))));
+        assert_eq!((&real.1, named(&real.2)), (&twin.1, named(&twin.2)));
+        for seconds in [end - 1, end, end + 1] {
+            assert_eq!(real.0.shown().view(at(seconds)), twin.0.shown().view(at(seconds)));
+        }
+        assert_eq!(tick(&world, real.0.clone(), end).err(), Some(Rejected::Stage("approved, cooling off")));
+    }
+    world.brake = Going::On;
+    let lapsed = world.moved(cooling, Input::Tick, at(end));
+    // Back before the deadline, it can still not be withdrawn.
+    assert_eq!(
+        world.step(lapsed.clone(), Input::Withdrawn, at(end - 1)).err(),
+        Some(Rejected::Stage("approved, cooling off"))
+    );
+    // What becomes of it afterwards is the owner's business alone, until it is released.
+    let revocation = world.sign(world.revocation(&lapsed, at(end)));
+    let revoked = world.step(lapsed.clone(), sign(revocation), at(end)).unwrap();
+    assert_eq!((revoked.next.ends_at(), outcome(revoked)), (None, "revoked: revoked: owner".into()));
+    let expired = tick(&world, lapsed.clone(), 2 * end).unwrap();
+    assert_eq!((expired.next.ends_at(), outcome(expired)), (None, "expired: expired: owner".into()));
+    let released = tick(&world, lapsed, end + 2).unwrap();
+    assert!(is_released(&released.next));
+    assert_eq!(outcome(released), "released: released: visitor owner");
 }
 
 /// The vault was off, or stopped, until it was too late: the log does not say that anything could be collected.

@@ -183,8 +183,8 @@ fn at_its_deadline_only_time_moves_a_request() {
 #[test]
 fn a_release_at_its_end_can_only_expire_or_be_taken_back() {
     let world = World::new();
-    for (stage, ends) in [("cooling", 100), ("released", 1000), ("collected", 1000)] {
-        assert_eq!(world.stage(stage).ends_at(), Some(at(ends)), "{stage}");
+    for (stage, ends) in [("cooling", Time::from_unix(0)), ("released", at(1000)), ("collected", at(1000))] {
+        assert_eq!(world.stage(stage).ends_at(), Some(ends), "{stage}");
         for name in INPUTS {
             let (state, end) = (world.stage(stage), at(1000));
             let (input, word) = (input(&world, name, &state, end), state.stage.name());

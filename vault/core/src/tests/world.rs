@@ -48,7 +48,7 @@ pub(super) fn at(seconds: u64) -> Time {
 
 /// An instant that nobody doubts.
 pub(super) fn sure(time: Time) -> Now {
-    Now { time, elapsed: time, doubt: None }
+    Now { time, waited: time.unix() - FILED, doubt: None }
 }
 
 pub(super) fn ticket(who: u8) -> TicketHash {

@@ -220,18 +220,24 @@ impl Driver<'_> {
             return;
         }
         let told = outcome.as_ref().map_or(0, |(moved, _)| judge::told(moved));
-        let by_visitor = matches!(put, Put::Answered(_) | Put::Withdrawn | Put::Collect { .. });
-        if !by_visitor && (put != Put::Tick || told == 0) {
+        let alike = self.core.put(twin, put, moment);
+        if put == Put::Tick {
+            // Time is passed on to both in the same instant, at the deadline too.
+            next.must(Invariant::LookAlike, told == alike.as_ref().as_ref().map_or(0, |moved| judge::told(moved)));
+        } else if !matches!(put, Put::Answered(_) | Put::Withdrawn | Put::Collect { .. }) {
             return next.must(Invariant::LookAlike, told == 0);
         }
         let late = moment.now.time >= twin.state.request.lapses_at();
-        match (outcome, &*self.core.put(twin, put, moment)) {
+        match (outcome, &*alike) {
             (Ok((moved, _)), Ok(other)) => {
                 next.must(Invariant::LookAlike, late || told == judge::told(other));
                 next.seen[request].twin = Some(other.next).filter(|_| !is_over(&moved.next));
             }
-            (Err(why), Err(other)) => next.must(Invariant::LookAlike, late || judge::same_refusal(why, other)),
-            (Ok(_), Err(_)) | (Err(_), Ok(_)) => next.must(Invariant::LookAlike, late),
+            (Err(why), Err(other)) if put != Put::Tick => {
+                next.must(Invariant::LookAlike, late || judge::same_refusal(why, other))
+            }
+            (Err(_), Ok(other)) if put == Put::Tick => next.seen[request].twin = Some(other.next),
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => next.must(Invariant::LookAlike, late || put == Put::Tick),
         }
     }
 }
@@ -296,7 +302,7 @@ fn around(world: &World, act: Act) -> World {
             next.left.jumps -= u8::from(wall != super::world::Wall::Right);
             next.hands.wall = wall;
         }
-        Act::Confirm => next.disk.clock = Clock::set(world.hands.reading()),
+        Act::Confirm => next.disk.clock = world.disk.clock.confirmed(world.hands.reading()),
         Act::Call(..) | Act::Sign(..) => {}
     }
     next

@@ -14,7 +14,7 @@ const SETUP: Setup = Setup { quorum: 1, cooling: SPAN };
 
 fn at(seconds: u64) -> Now {
     let time = Time::from_unix(START + seconds);
-    Now { time, elapsed: time, doubt: None }
+    Now { time, waited: seconds, doubt: None }
 }
 
 fn put(core: &Core, case: Known<Case>, put: Put, now: Now, going: Going) -> &'static Result<Moved<Case>, Rejected> {

@@ -183,7 +183,7 @@ impl World {
             jumps: bounds.jumps,
         };
         Self {
-            disk: Disk { rows: [None; REQUESTS], brake, clock: Clock::set(hands.reading()) },
+            disk: Disk { rows: [None; REQUESTS], brake, clock: Clock::new(hands.reading()) },
             up: true,
             desks: [None; OWNERS],
             pile: Pile::empty(),
