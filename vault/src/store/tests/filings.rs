@@ -1,13 +1,13 @@
 //! Filing: once, again, and with other words.
 
-use super::{Heard, Place, Running, filing, noon, question, reception, ticket};
+use super::{Heard, NOON, Place, Running, filing, next_month, noon, question, reading, reception, ticket};
 use crate::store::{Filed, WriteError, due};
 use shared::ids::ItemId;
 use shared::limits;
 use shared::message::{Filing, Subject};
 use shared::text::Text;
 use shared::time::Time;
-use vault_core::{Input, LaneId, Rejected};
+use vault_core::{Clock, Input, LaneId, Rejected};
 
 async fn file(running: &Running, filing: Filing, lane: LaneId) -> Result<Filed, WriteError> {
     running.act(move |t| t.file(filing, lane)).await
@@ -127,4 +127,22 @@ async fn pairing_again_changes_nothing_and_unpairing_keeps_requests() {
     assert_eq!(running.state(&place, 1).unwrap().request.lane, lane);
     assert_eq!(running.lane().await, lane);
     assert_eq!(running.readers.read(crate::store::lanes).unwrap()[0].line, reception("front"));
+}
+
+/// A wait that has begun is not measured by an earlier reading after a restart.
+#[tokio::test]
+async fn what_is_known_of_the_clock_is_written_with_whatever_else_is() {
+    let place = Place::new();
+    let known = |running: &Running| running.readers.read(super::super::standing).unwrap().clock;
+    let running = place.run_at(next_month);
+    let lane = running.lane().await;
+    assert_eq!(known(&running).high(), next_month());
+    let (_, now) = known(&running).read(reading(next_month()));
+    assert_eq!(now.waited, next_month().unix() - NOON);
+    // What the owner says of the clock is not overwritten with what was known before.
+    let earlier = Clock::new(reading(noon()));
+    running.act(move |t| t.keep_clock(&earlier)).await.unwrap();
+    assert_eq!(known(&running), earlier);
+    assert_eq!(file(&running, question(1), lane).await.unwrap(), Filed::New);
+    assert_eq!(known(&running).high(), next_month());
 }
