@@ -213,9 +213,11 @@ impl Spool {
         Ok(())
     }
 
-    /// The request that has waited longest, of those that may be offered.
+    /// The request that has waited longest, of those that have a file and may be offered.
     pub(crate) fn oldest(&self, may: impl Fn(&TicketHash) -> bool) -> Option<Waiting> {
-        self.index().waiting.iter().find(|waiting| may(&waiting.ticket)).cloned()
+        let index = self.index();
+        let filed = |waiting: &&Waiting| !index.unflushed.contains(&waiting.ticket.request());
+        index.waiting.iter().filter(filed).find(|waiting| may(&waiting.ticket)).cloned()
     }
 
     /// Whether this ticket's request waits here.
@@ -276,11 +278,18 @@ impl Spool {
         self.index().forget(ticket.request());
     }
 
-    /// Takes a request out of the way of the others, and says why in the log.
+    /// Takes a request out of the way of the others, and says why in the log. One whose file was removed is in nobody's way,
+    /// and stays: its removal is not done.
     pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        self.index().forget(id);
+        {
+            let mut index = self.index();
+            if index.unflushed.contains(&id) {
+                return;
+            }
+            index.forget(id);
+        }
         self.move_aside(&entry::name(id), why);
     }
 

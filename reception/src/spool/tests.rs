@@ -248,6 +248,19 @@ fn what_was_removed_without_a_flush_and_is_filed_again_is_written_anew() {
 }
 
 #[test]
+fn what_was_removed_without_a_flush_is_neither_offered_nor_set_aside() {
+    let place = Place::new();
+    let (spool, _) = open_failing_once!(place);
+    (1..=2).for_each(|who| keep(&spool, who));
+    let first = spool.oldest(|_| true).unwrap();
+    refused(&spool, 1, "cannot flush");
+    assert_eq!(spool.oldest(|_| true).unwrap().ticket, ticket(2));
+    spool.set_aside(&ticket(1), &spool.read(&first).unwrap_err());
+    assert!(spool.holds(&ticket(1)) && !spool.has_set_aside(ticket(1).request()));
+    refused(&spool, 1, "cannot remove for good");
+}
+
+#[test]
 fn what_the_vault_has_and_is_filed_again_can_be_removed() {
     let place = Place::new();
     let (spool, _) = open_failing_once!(place);
