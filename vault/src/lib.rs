@@ -37,9 +37,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::from(node::exit::OK),
         Err(error) => {
             // Standard error may be gone; the exit code still tells.
-            let text = invocation.complete(&format!("vault: {error}"));
-            let lines: Vec<String> = text.lines().map(shared::visible::line).collect();
-            drop(command::tell(&lines.join("\n")));
+            drop(command::tell(&invocation.complete(&format!("vault: {error}"))));
             ExitCode::from(error.code())
         }
     }

@@ -1,5 +1,6 @@
 //! How this program was called, so that a command it names can be pasted.
 
+use shared::visible;
 use std::path::Path;
 
 /// `vault`, with the `--home` that was given.
@@ -7,15 +8,12 @@ use std::path::Path;
 pub(crate) struct Invocation(String);
 
 impl Invocation {
-    /// With the folder of `--home`, if that was given; as an absolute path, because hints are pasted into other terminals.
+    /// With the folder of `--home`, if that was given; as an absolute path, because hints are pasted into other terminals. One
+    /// that a terminal cannot show as it is, such as one that is not UTF-8, could not be pasted, and is left out.
     pub(crate) fn new(home: Option<&Path>) -> Self {
-        Self(match home {
-            Some(home) => {
-                let home = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
-                format!("vault --home {}", quoted(&home))
-            }
-            None => "vault".into(),
-        })
+        let home = home.map(|home| std::path::absolute(home).unwrap_or_else(|_| home.to_owned()));
+        let home = home.as_deref().filter(|home| home.to_str().is_some_and(shown_as_it_is));
+        Self(home.map_or("vault".into(), |home| format!("vault --home {}", quoted(home))))
     }
 
     /// The command line that says `words` to this vault.
@@ -23,18 +21,28 @@ impl Invocation {
         format!("{} {words}", self.0)
     }
 
-    /// An error's text with its hints complete. An error may come from where nobody knows how the command was called, such as
-    /// the release core or the daemon: it names commands as `` `vault …` ``, and no words of a stranger's.
-    pub(crate) fn complete(&self, error: &str) -> String {
-        error.replace("`vault ", &format!("`{} ", self.0))
+    /// An error's text, or words about a link, as a terminal may show them and with their hints complete. They may come from
+    /// where nobody knows how the command was called, such as the release core or the daemon, which name commands as
+    /// `` `vault …` ``; and a stranger may have had a hand in them. The folder of `--home` comes last: it is the caller's, and
+    /// pasted as it stands.
+    pub(crate) fn complete(&self, text: &str) -> String {
+        let command = format!("`{} ", self.0);
+        let lines: Vec<String> = text.lines().map(|line| visible::line(line).replace("`vault ", &command)).collect();
+        lines.join("\n")
     }
 }
 
-/// A path as one word of a POSIX shell (IEEE Std 1003.1, section 2.2).
+/// Whether a terminal shows every character of a text; a backslash, which the visible form doubles, is shown.
+fn shown_as_it_is(text: &str) -> bool {
+    text.split('\\').all(|part| visible::line(part) == part)
+}
+
+/// A path as one word of a POSIX shell (IEEE Std 1003.1, section 2.2). It brings in no backslash, which the visible form of a
+/// text would double.
 pub(crate) fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(&byte);
-    if !path.is_empty() && path.bytes().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+    if !path.is_empty() && path.bytes().all(plain) { path } else { format!("'{}'", path.replace('\'', r#"'"'"'"#)) }
 }
 
 #[cfg(test)]
@@ -61,6 +69,30 @@ mod tests {
         let complete = format!("all releases of vault a are stopped; `vault {home} thaw` or `vault {home} clock`");
         assert_eq!(given.complete(error), complete);
         assert_eq!(Invocation::new(None).complete(error), error);
+    }
+
+    #[test]
+    fn a_strangers_text_is_made_visible_and_the_home_after_it_stays_as_it_is() {
+        let home = r"/srv/it's a \ v";
+        let given = Invocation::new(Some(Path::new(home)));
+        let said = given.complete("no link: \u{202E}a\\b; run `vault pair` here\nagain: `vault thaw`");
+        let hint = |command: &str| format!("`{}`", given.line(command));
+        let (pair, thaw) = (hint("pair"), hint("thaw"));
+        assert_eq!(said, format!("no link: \\{{U+202E}}a\\\\b; run {pair} here\nagain: {thaw}"));
+        let pasted = pair.trim_matches('`').replacen("vault", "printf '%s|'", 1);
+        let said = Command::new("sh").arg("-c").arg(pasted).output().unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("--home|{home}|pair|"));
+        assert!(!quoted(Path::new("/srv/it's v")).contains('\\'));
+    }
+
+    #[test]
+    fn a_home_that_cannot_be_pasted_is_left_out() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        for bytes in [&b"/srv/\xFF"[..], b"/srv/a\nb", b"/srv/a\x1b[2J", "/srv/\u{202E}a".as_bytes()] {
+            let given = Invocation::new(Some(Path::new(OsStr::from_bytes(bytes))));
+            assert_eq!(given.line("thaw"), "vault thaw", "{bytes:?}");
+        }
     }
 
     #[test]
