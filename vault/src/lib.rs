@@ -32,7 +32,7 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let invocation = command::Invocation::new(arguments.home.as_deref());
+    let invocation = command::Invocation::new("vault", arguments.home.as_deref());
     match command::run(arguments, &invocation) {
         Ok(()) => ExitCode::from(node::exit::OK),
         Err(error) => {

@@ -26,7 +26,9 @@ impl Owner {
         }
         let name = reception.name.as_str();
         tell(&format!("If one differs, take the pairing back: {}", self.line(&format!("unpair {name}"))))?;
-        tell("Now give the reception this line: reception pair \"LINE\"")?;
+        // No line holds a quote, a dollar sign, a backtick, a backslash or an exclamation mark.
+        tell("Now give the reception this line, on its machine, with its --home if it has one:")?;
+        tell(&format!("  reception pair \"{vault}\""))?;
         say(&own)
     }
 
@@ -85,7 +87,7 @@ mod tests {
             link: "another node answers\u{202E}: run `vault pair` here with its line".into(),
             up: false,
         };
-        let [_, _, link] = describe(&reception, &Invocation::new(Some(Path::new("/srv/it's v"))));
+        let [_, _, link] = describe(&reception, &Invocation::new("vault", Some(Path::new("/srv/it's v"))));
         let hint = r#"`vault --home '/srv/it'"'"'s v' pair`"#;
         assert_eq!(link, format!("  link  another node answers\\{{U+202E}}: run {hint} here with its line"));
     }

@@ -1,10 +1,10 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
-use super::invocation::quoted;
 use super::{CommandError, Invocation, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Publish;
 use crate::desk::{About, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Body, Deed, Section, Sheet, Timing};
+use node::invocation::quoted;
 use shared::ids::{Digest, Nonce};
 use shared::limits;
 use shared::message::Title;
