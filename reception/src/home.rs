@@ -2,6 +2,7 @@
 
 use node::files::FileError;
 use node::home::Nowhere;
+use node::invocation::Invocation;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     folders: node::home::Home,
-    given: Option<PathBuf>,
+    invocation: Invocation,
 }
 
 /// No path, or nothing useful at it.
@@ -49,12 +50,12 @@ impl Home {
     /// [`Nowhere`]
     pub(crate) fn find(home: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Nowhere> {
         let folders = node::home::Home::find(home, variable)?;
-        Ok(Self { folders, given: home.map(Path::to_owned) })
+        Ok(Self { folders, invocation: Invocation::new("reception", home) })
     }
 
     /// How this program is called for these folders.
-    pub(crate) fn program(&self) -> String {
-        self.given.as_ref().map_or("reception".to_owned(), |home| format!("reception --home {}", home.display()))
+    pub(crate) fn invocation(&self) -> &Invocation {
+        &self.invocation
     }
 
     /// The configuration's folder.

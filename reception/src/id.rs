@@ -62,7 +62,9 @@ pub(crate) fn id(
     let pin = keys.identity.pin();
     let line = ReceptionLine { name: config.name, address, pin, witness: keys.witness };
     writeln!(out, "{line}")?;
-    writeln!(notes, "Give this line to the vault: vault pair LINE")?;
+    // No line holds a quote, a dollar sign, a backtick, a backslash or an exclamation mark.
+    writeln!(notes, "Give this line to the vault, on its machine, with its --home if it has one:")?;
+    writeln!(notes, "  vault pair \"{line}\"")?;
     writeln!(notes, "The vault must show this fingerprint: {pin}")?;
     Ok(())
 }
@@ -110,6 +112,16 @@ mod tests {
         assert_eq!(format!("{line}\n"), out);
         assert_eq!((line.name.as_str(), line.address.as_str()), ("front", "reception.example.org:7443"));
         assert!(notes.contains(&line.pin.to_string()), "{notes}");
+    }
+
+    #[test]
+    fn the_vaults_command_can_be_pasted_with_the_line() {
+        let root = tempfile::tempdir().unwrap();
+        let (out, notes) = printed(&home(root.path(), "[2001:db8::7]:7443")).unwrap();
+        let command = notes.lines().find_map(|line| line.strip_prefix("  vault ")).unwrap();
+        let pasted = format!("printf '%s|' {command}");
+        let said = std::process::Command::new("sh").args(["-c", &pasted]).output().unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("pair|{}|", out.trim_end()));
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn report(home: &Home, keys: &Keys, out: &mut impl Write) -> io::Result<()> {
         out,
         "Look through the configuration, link.advertise above all. Then print this reception's line for the vault:"
     )?;
-    writeln!(out, "  {} id", home.program())
+    writeln!(out, "  {}", home.invocation().line("id"))
 }
 
 /// `--advertise`, else the address that is listened on, else this machine's name with that port.
@@ -201,6 +201,8 @@ mod tests {
         files::write_new(&home.witness_key(), b"old").unwrap();
         let error = init(&home, &options(), &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("witness-key.pem") && !error.contains("node-key.pem"), "{error}");
+        let hint = format!("`{}`", home.invocation().line("id"));
+        assert!(hint.contains("--home") && home.invocation().complete(&error).contains(&hint), "{error}");
         assert!(!home.config_file().exists() && !home.node_key().exists());
         assert_eq!(files::read_text(&home.witness_key()).unwrap().as_deref(), Some("old"));
     }

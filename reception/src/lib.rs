@@ -28,6 +28,7 @@ use crate::cli::{Arguments, Command};
 use crate::home::Home;
 use crate::peer::{PairError, Replace};
 use clap::Parser as _;
+use node::invocation::Invocation;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
@@ -38,13 +39,13 @@ const LINE_MAX: u64 = 16 * 1024;
 
 /// The program, from its arguments to its exit code.
 pub fn run() -> ExitCode {
-    match obey(Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let invocation = Invocation::new("reception", arguments.home.as_deref());
+    match obey(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err((exit, error)) => {
             // If standard error is gone too, the exit code still tells.
-            let text = format!("reception: {error}");
-            let lines: Vec<String> = text.lines().map(shared::visible::line).collect();
-            let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
+            let _ = writeln!(io::stderr(), "{}", invocation.complete(&format!("reception: {error}")));
             ExitCode::from(exit)
         }
     }

@@ -24,7 +24,7 @@ pub(crate) enum PeerError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file does not hold a vault's line.
-    #[error("{path} is damaged: {reason}. Pair again: reception pair --replace LINE", path = path.display())]
+    #[error("{path} is damaged: {reason}. Pair again: `reception pair --replace LINE`", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -42,7 +42,7 @@ pub(crate) enum PairError {
     /// Another vault is paired.
     #[error(
         "this reception is paired with another vault ({name}, {pin}), and nothing was changed; to put the new one in its \
-         place: reception pair --replace LINE"
+         place: `reception pair --replace LINE`"
     )]
     Other {
         /// The other vault's name.
@@ -174,7 +174,8 @@ pub(crate) fn pair(home: &Home, text: &str, replace: Replace, out: &mut impl Wri
         "\nStored. Compare each of these with what the vault shows. If one differs, take the pairing back with:"
     )?;
     writeln!(out, "  rm {}", path.display())?;
-    writeln!(out, "A running reception takes the vault within two seconds; start one with: {} serve", home.program())?;
+    let serve = home.invocation().line("serve");
+    writeln!(out, "A running reception takes the vault within two seconds; start one with: {serve}")?;
     Ok(())
 }
 

@@ -177,34 +177,47 @@ impl Spool {
         Ok(spool)
     }
 
-    /// Keeps a sealed request: when this returns, it is on the disk. The same again changes nothing.
+    /// Keeps a sealed request: when this returns, it is on the disk. The same again changes nothing, unless its file was
+    /// removed and that failed to be flushed: then it is written anew.
     ///
     /// # Errors
     /// [`NotKept`]; nothing is kept then.
     pub(crate) fn keep(&self, vault: Digest, ticket: TicketHash, body: Digest, sealed: Sealed) -> Result<(), NotKept> {
         let _writer = lock(&self.0.writer);
-        let number = {
+        let id = ticket.request();
+        let (number, offered) = {
             let index = self.index();
-            if let Some(held) = index.find(ticket.request()) {
-                return if (held.ticket, held.body) == (ticket, body) { Ok(()) } else { Err(NotKept::Other) };
+            match index.find(id) {
+                Some(held) if (held.ticket, held.body) != (ticket, body) => return Err(NotKept::Other),
+                // It has its room already, but no file.
+                Some(held) if index.unflushed.contains(&id) => (index.next, held.offered),
+                Some(_) => return Ok(()),
+                None => {
+                    let (waiting, bytes) = (index.waiting.len(), index.bytes());
+                    if waiting >= limits::SPOOL || bytes + Entry::SIZE as u64 > limits::SPOOL_BYTES {
+                        return Err(NotKept::Full { waiting, bytes });
+                    }
+                    (index.next, Offered::Never)
+                }
             }
-            let (waiting, bytes) = (index.waiting.len(), index.bytes());
-            if waiting >= limits::SPOOL || bytes + Entry::SIZE as u64 > limits::SPOOL_BYTES {
-                return Err(NotKept::Full { waiting, bytes });
-            }
-            index.next
         };
         let entry = Entry { number, vault, ticket, body, sealed };
         node::danger::point("spool:before");
         self.write(&entry)?;
         node::danger::point("spool:after");
-        self.index().add(Waiting::of(&entry, Offered::Never));
+        let mut index = self.index();
+        index.forget(id);
+        // Its name is on the disk again, whatever the flush that failed has left there.
+        index.unflushed.remove(&id);
+        index.add(Waiting::of(&entry, offered));
         Ok(())
     }
 
-    /// The request that has waited longest, of those that may be offered.
+    /// The request that has waited longest, of those that have a file and may be offered.
     pub(crate) fn oldest(&self, may: impl Fn(&TicketHash) -> bool) -> Option<Waiting> {
-        self.index().waiting.iter().find(|waiting| may(&waiting.ticket)).cloned()
+        let index = self.index();
+        let filed = |waiting: &&Waiting| !index.unflushed.contains(&waiting.ticket.request());
+        index.waiting.iter().filter(filed).find(|waiting| may(&waiting.ticket)).cloned()
     }
 
     /// Whether this ticket's request waits here.
@@ -238,8 +251,8 @@ impl Spool {
     /// when it is not here.
     ///
     /// # Errors
-    /// [`FileError`]; the request then still counts as one that is here. After a flush that failed that lasts until the next
-    /// start: another flush would succeed whatever is on the disk (fsync(2)), and the file may come back.
+    /// [`FileError`]; the request then still counts as one that is here. After a flush that failed that lasts until it is kept
+    /// anew or the next start: another flush would succeed whatever is on the disk (fsync(2)), and the file may come back.
     pub(crate) fn remove(&self, ticket: &TicketHash) -> Result<Option<Offered>, FileError> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
@@ -260,16 +273,23 @@ impl Spool {
         Ok(Some(offered))
     }
 
-    /// Leaves a request out until the next start.
+    /// Leaves a request that the vault has out until the next start.
     pub(crate) fn forget(&self, ticket: &TicketHash) {
         self.index().forget(ticket.request());
     }
 
-    /// Takes a request out of the way of the others, and says why in the log.
+    /// Takes a request out of the way of the others, and says why in the log. One whose file was removed is in nobody's way,
+    /// and stays: its removal is not done.
     pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        self.index().forget(id);
+        {
+            let mut index = self.index();
+            if index.unflushed.contains(&id) {
+                return;
+            }
+            index.forget(id);
+        }
         self.move_aside(&entry::name(id), why);
     }
 

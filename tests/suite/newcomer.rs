@@ -47,6 +47,25 @@ fn a_hint_can_be_pasted_as_it_is() {
     assert!(status == Some(0) && folder.join("receipt.json").exists(), "{hint}\n{said}");
 }
 
+#[test]
+fn each_nodes_next_command_can_be_pasted() {
+    let world = World::unpaired();
+    // Neither node knows where the other's folder is.
+    let next = |said: &str, program: &str| {
+        let line = said.lines().find(|line| line.starts_with(&format!("  {program} pair \"")));
+        let home = world.root().join(program).display().to_string();
+        line.unwrap_or_else(|| panic!("{said}")).replacen(program, &format!("{program} --home {home}"), 1)
+    };
+    let again = world.reception(&["init"]).stderr;
+    let (status, said) = paste(again.split('`').nth(1).unwrap());
+    assert_eq!(status, Some(0), "{again}\n{said}");
+    let (status, said) = paste(&next(&said, "vault"));
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = paste(&next(&said, "reception"));
+    assert_eq!(status, Some(0), "{said}");
+    until("the link is up", || world.link_is_up().then_some(()));
+}
+
 /// A key of somebody who is no owner.
 fn other_key(world: &World) -> PathBuf {
     let path = world.root().join("other");
@@ -145,6 +164,8 @@ fn what_is_not_published_is_named() {
     let folder = world.root().join("pages");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("notes.txt"), "# Notes\n").unwrap();
+    std::fs::create_dir(folder.join(".trash")).unwrap();
+    std::fs::write(folder.join(".trash/old.md"), "# Old\n").unwrap();
     let folder = folder.display().to_string();
     let nothing = world.vault(&["publish", &folder]);
     assert_eq!(nothing.code, 1, "{nothing:?}");

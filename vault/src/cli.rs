@@ -132,7 +132,8 @@ pub(crate) struct Add {
 /// What `publish` does.
 #[derive(Args)]
 pub(crate) struct Publish {
-    /// The folder; its files whose names end in .md become public, others are named and left out
+    /// The folder; its files whose names end in .md become public, others are named and left out; files and folders
+    /// whose names begin with a dot are passed over
     #[arg(value_name = "DIR", required_unless_present = "submit")]
     pub(crate) folder: Option<PathBuf>,
     /// Only write the bundle and the statement into OUT, to be signed elsewhere with

@@ -32,14 +32,12 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let invocation = command::Invocation::new(arguments.home.as_deref());
+    let invocation = command::Invocation::new("vault", arguments.home.as_deref());
     match command::run(arguments, &invocation) {
         Ok(()) => ExitCode::from(node::exit::OK),
         Err(error) => {
             // Standard error may be gone; the exit code still tells.
-            let text = invocation.complete(&format!("vault: {error}"));
-            let lines: Vec<String> = text.lines().map(shared::visible::line).collect();
-            drop(command::tell(&lines.join("\n")));
+            drop(command::tell(&invocation.complete(&format!("vault: {error}"))));
             ExitCode::from(error.code())
         }
     }

@@ -196,25 +196,81 @@ fn damage_while_it_waits_is_found_before_it_is_sent() {
     assert!(spool.oldest(|_| true).is_none(), "a file that is gone holds nobody up");
 }
 
+/// A spool whose first flush after a removal fails, and the count of those flushes.
+macro_rules! open_failing_once {
+    ($place:expr) => {{
+        static FLUSHES: AtomicUsize = AtomicUsize::new(0);
+        let fails_once = |path: &Path| match FLUSHES.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(failed("flush", path)(rustix::io::Errno::IO.into())),
+            _ => files::sync_folder(path),
+        };
+        (Spool::open_with($place.folder(), fails_once).unwrap(), &FLUSHES)
+    }};
+}
+
+fn refused(spool: &Spool, who: u16, why: &str) {
+    let error = spool.remove(&ticket(who)).unwrap_err().to_string();
+    assert!(error.contains(why), "{error}");
+}
+
 #[test]
 fn a_removal_whose_flush_failed_is_not_called_done_by_a_later_flush() {
-    static FLUSHES: AtomicUsize = AtomicUsize::new(0);
-    let fails_once = |path: &Path| match FLUSHES.fetch_add(1, Ordering::Relaxed) {
-        0 => Err(failed("flush", path)(rustix::io::Errno::IO.into())),
-        _ => files::sync_folder(path),
-    };
     let place = Place::new();
-    let spool = Spool::open_with(place.folder(), fails_once).unwrap();
+    let (spool, flushes) = open_failing_once!(place);
     (1..=2).for_each(|who| keep(&spool, who));
-    let error = spool.remove(&ticket(1)).unwrap_err().to_string();
-    assert!(error.contains("cannot flush"), "{error}");
+    refused(&spool, 1, "cannot flush");
     for _ in 0..2 {
-        let error = spool.remove(&ticket(1)).unwrap_err().to_string();
-        assert!(error.contains("cannot remove for good"), "{error}");
+        refused(&spool, 1, "cannot remove for good");
         assert!(spool.holds(&ticket(1)));
     }
-    assert_eq!(FLUSHES.load(Ordering::Relaxed), 1, "nothing was flushed again");
+    assert_eq!(flushes.load(Ordering::Relaxed), 1, "nothing was flushed again");
     assert_eq!(spool.remove(&ticket(2)).unwrap(), Some(Offered::Never));
+}
+
+#[test]
+fn what_was_removed_without_a_flush_and_is_filed_again_is_written_anew() {
+    let place = Place::new();
+    let (spool, _) = open_failing_once!(place);
+    (1..=2).for_each(|who| keep(&spool, who));
+    spool.mark(&ticket(1), Offered::Perhaps);
+    refused(&spool, 1, "cannot flush");
+    assert!(!place.file(1).exists());
+    let other = spool.keep(VAULT, ticket(1), Digest([8; 32]), sealed(5));
+    assert!(matches!(other, Err(NotKept::Other)), "{other:?}");
+    keep(&spool, 1);
+    assert_eq!(place.names("").len(), 2, "what is called kept has a file");
+    let next = spool.oldest(|held| *held == ticket(1)).unwrap();
+    assert_eq!(spool.read(&next).unwrap(), sealed(1));
+    let again = place.open();
+    assert!(again.holds(&ticket(1)), "and it is there after a restart");
+    assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Perhaps), "it may have left before");
+    assert!(!place.file(1).exists() && spool.remove(&ticket(1)).unwrap().is_none());
+}
+
+#[test]
+fn what_was_removed_without_a_flush_is_neither_offered_nor_set_aside() {
+    let place = Place::new();
+    let (spool, _) = open_failing_once!(place);
+    (1..=2).for_each(|who| keep(&spool, who));
+    let first = spool.oldest(|_| true).unwrap();
+    refused(&spool, 1, "cannot flush");
+    assert_eq!(spool.oldest(|_| true).unwrap().ticket, ticket(2));
+    spool.set_aside(&ticket(1), &spool.read(&first).unwrap_err());
+    assert!(spool.holds(&ticket(1)) && !spool.has_set_aside(ticket(1).request()));
+    refused(&spool, 1, "cannot remove for good");
+}
+
+#[test]
+fn what_the_vault_has_and_is_filed_again_can_be_removed() {
+    let place = Place::new();
+    let (spool, _) = open_failing_once!(place);
+    keep(&spool, 1);
+    refused(&spool, 1, "cannot flush");
+    spool.forget(&ticket(1));
+    assert!(!spool.holds(&ticket(1)) && spool.remove(&ticket(1)).unwrap().is_none());
+    keep(&spool, 1);
+    assert!(place.file(1).exists() && spool.oldest(|_| true).is_some());
+    assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Never));
 }
 
 #[test]

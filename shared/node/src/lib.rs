@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod exit;
 pub mod files;
 pub mod home;
+pub mod invocation;
 pub mod keys;
 pub mod log;
 pub mod memory;

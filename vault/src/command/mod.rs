@@ -8,7 +8,6 @@ mod declare;
 mod describe;
 mod evidence;
 mod init;
-mod invocation;
 mod pairing;
 mod publish;
 mod ready;
@@ -26,7 +25,7 @@ use crate::sign::SignError;
 use node::home::Home;
 use std::path::PathBuf;
 
-pub(crate) use invocation::Invocation;
+pub(crate) use node::invocation::Invocation;
 
 /// Why a command failed, and with which exit code.
 #[derive(Debug, thiserror::Error)]

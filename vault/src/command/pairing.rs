@@ -1,8 +1,8 @@
 //! `vault pair`, `unpair` and `receptions`.
 
-use super::{CommandError, Owner, say, say_json, tell, unexpected};
+use super::{CommandError, Invocation, Owner, say, say_json, tell, unexpected};
 use crate::cli::Output;
-use crate::desk::{Desk, DeskCall, DeskReply};
+use crate::desk::{Desk, DeskCall, DeskReply, Reception};
 use shared::pairing::{ReceptionLine, VaultLine};
 use std::io::Read as _;
 
@@ -26,7 +26,9 @@ impl Owner {
         }
         let name = reception.name.as_str();
         tell(&format!("If one differs, take the pairing back: {}", self.line(&format!("unpair {name}"))))?;
-        tell("Now give the reception this line: reception pair \"LINE\"")?;
+        // No line holds a quote, a dollar sign, a backtick, a backslash or an exclamation mark.
+        tell("Now give the reception this line, on its machine, with its --home if it has one:")?;
+        tell(&format!("  reception pair \"{vault}\""))?;
         say(&own)
     }
 
@@ -46,13 +48,19 @@ impl Owner {
             if output.json {
                 say_json(&reception)?;
             } else {
-                say(&format!("{}  {}  paired {}", reception.name, reception.address, reception.paired_at))?;
-                say(&format!("  pin   {}", reception.pin))?;
-                say(&format!("  link  {}", reception.link))?;
+                describe(&reception, &self.invocation).iter().try_for_each(|line| say(line))?;
             }
         }
         Ok(())
     }
+}
+
+fn describe(reception: &Reception, invocation: &Invocation) -> [String; 3] {
+    [
+        format!("{}  {}  paired {}", reception.name, reception.address, reception.paired_at),
+        format!("  pin   {}", reception.pin),
+        format!("  link  {}", invocation.complete(&reception.link)),
+    ]
 }
 
 fn read_line() -> Result<String, CommandError> {
@@ -60,4 +68,27 @@ fn read_line() -> Result<String, CommandError> {
     let read = std::io::stdin().take(LINE).read_to_string(&mut line);
     read.map_err(|e| CommandError::Usage(format!("the line cannot be read from standard input: {e}")))?;
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::ids::Pin;
+    use shared::time::Time;
+    use std::path::Path;
+
+    #[test]
+    fn a_links_words_name_a_command_that_can_be_pasted_and_show_what_is_hidden() {
+        let reception = Reception {
+            name: "front".into(),
+            address: "front.example:7443".into(),
+            pin: Pin([7; 32]),
+            paired_at: Time::from_unix(0),
+            link: "another node answers\u{202E}: run `vault pair` here with its line".into(),
+            up: false,
+        };
+        let [_, _, link] = describe(&reception, &Invocation::new("vault", Some(Path::new("/srv/it's v"))));
+        let hint = r#"`vault --home '/srv/it'"'"'s v' pair`"#;
+        assert_eq!(link, format!("  link  another node answers\\{{U+202E}}: run {hint} here with its line"));
+    }
 }

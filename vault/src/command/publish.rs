@@ -1,10 +1,10 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
-use super::invocation::quoted;
 use super::{CommandError, Invocation, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Publish;
 use crate::desk::{About, Desk, DeskCall, DeskReply};
 use crate::prompt::{self, Body, Deed, Section, Sheet, Timing};
+use node::invocation::quoted;
 use shared::ids::{Digest, Nonce};
 use shared::limits;
 use shared::message::Title;
@@ -59,8 +59,9 @@ impl Owner {
             listed.map(|item| Entry { id: item.id, title: item.title, media_type: item.media_type }).collect();
         if documents.is_empty() && catalogue.is_empty() {
             let folder = folder.display();
-            let nothing =
-                format!("{folder} has no file whose name ends in .md, and no item is listed: nothing to publish");
+            let nothing = format!(
+                "{folder} has no file whose name ends in .md, hidden ones apart, and no item is listed: nothing to publish"
+            );
             return Err(CommandError::Failed(nothing));
         }
         let name = self.config.owner_name.clone();
@@ -161,7 +162,8 @@ fn statement(bundle: &Bundle, bytes: &[u8], about: &About) -> Result<Publication
 #[derive(Debug, Default)]
 struct Found {
     documents: Vec<Document>,
-    /// Other files, and links, which are not followed; hidden ones are passed over.
+    /// Other files, and links, which are not followed. Names that begin with a dot are passed over, folders too; of these only
+    /// Markdown is named, which its owner may look for.
     others: Vec<String>,
 }
 
@@ -194,12 +196,15 @@ impl Found {
         for path in entries {
             let kind = fs::symlink_metadata(&path).map_err(failed("look at", &path))?.file_type();
             let name = below(root, &path);
-            if kind.is_dir() {
-                self.collect(root, &path, depth + 1)?;
-            } else if kind.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md")) {
-                self.documents.push(document(name, &path)?);
-            } else if !name.split('/').any(|part| part.starts_with('.')) {
-                self.others.push(if kind.is_symlink() { format!("{name} (a link)") } else { name });
+            let markdown = kind.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md"));
+            let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+            match (hidden, markdown) {
+                (true, true) => self.others.push(format!("{name} (hidden)")),
+                (true, false) => {}
+                (false, true) => self.documents.push(document(name, &path)?),
+                (false, false) if kind.is_dir() => self.collect(root, &path, depth + 1)?,
+                (false, false) if kind.is_symlink() => self.others.push(format!("{name} (a link)")),
+                (false, false) => self.others.push(name),
             }
         }
         Ok(())
@@ -264,6 +269,22 @@ mod tests {
         assert!(many.starts_with("0.pdf, 1.pdf") && many.ends_with("7.pdf, and 4 more"), "{many}");
         fs::create_dir(at("empty")).unwrap();
         assert_eq!(Found::in_folder(&at("empty")).unwrap().left_out(), None);
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_published_and_hidden_markdown_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        // The folder that the owner names is meant, whatever it is called.
+        let root = folder.path().join(".pages");
+        fs::create_dir_all(root.join(".trash/deep")).unwrap();
+        fs::create_dir_all(root.join("sub")).unwrap();
+        for name in [".draft.md", ".trash/old.md", ".trash/deep/older.md", "sub/.b.MD", ".notes", "..md", "sub/a.md"] {
+            fs::write(root.join(name), "# Title\n").unwrap();
+        }
+        let found = Found::in_folder(&root).unwrap();
+        let paths: Vec<_> = found.documents.iter().map(|document| document.path.as_str()).collect();
+        assert_eq!(paths, ["sub/a.md"]);
+        assert_eq!(found.left_out().unwrap(), "..md (hidden), .draft.md (hidden), sub/.b.MD (hidden)");
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Owner {
         match outcome {
             Ok(outcome) => Ok(outcome),
             Err(error @ (CommandError::Print(_) | CommandError::Prompt(_))) => Err(error),
-            Err(error) => tell(&format!("{error}")).map(|()| Outcome::Later),
+            Err(error) => tell(&self.invocation.complete(&error.to_string())).map(|()| Outcome::Later),
         }
     }
 
