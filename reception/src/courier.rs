@@ -116,13 +116,17 @@ impl Courier {
             BrokerError::Away | BrokerError::Refused(Refused::Unavailable) => {}
             BrokerError::Refused(refused) => return Err(NotFiled::Refused(refused)),
         }
+        // With no link at the start nothing was sent; over one that broke, it may have arrived.
+        let sent = was_up && error == BrokerError::Away;
         match self.keep(ticket.clone(), filing).await {
             Ok(()) => {
+                if sent {
+                    self.spool.mark(&ticket.hash(), Offered::Perhaps);
+                }
                 self.wanted.notify_one();
                 Ok(Filed::Spool)
             }
-            // With no link at the start nothing was sent; over one that broke, it may have arrived.
-            Err(_) if was_up && error == BrokerError::Away => Err(NotFiled::Uncertain),
+            Err(_) if sent => Err(NotFiled::Uncertain),
             Err(not_filed) => Err(not_filed),
         }
     }

@@ -263,6 +263,17 @@ async fn what_was_sealed_for_another_vault_is_set_aside() {
 }
 
 #[tokio::test]
+async fn what_may_have_arrived_is_not_only_taken_back_here() {
+    let front = Front::new();
+    let desk = Desk::answering([Answer::Lose]);
+    let _linked = front.connect(&desk).await;
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    assert_eq!(desk.purposes(), purposes([1]));
+    assert_eq!(front.courier.withdraw(&ticket(1)).await, Ok(Withdrawn::Vault));
+    assert_eq!(*desk.withdrawn.lock().unwrap(), HashSet::from([ticket(1).hash()]));
+}
+
+#[tokio::test]
 async fn a_request_is_taken_back_wherever_it_is() {
     let front = Front::new();
     let desk = Desk::answering([Answer::Lose]);
