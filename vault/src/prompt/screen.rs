@@ -10,7 +10,6 @@ use shared::statement::{
     Approval, DeliveryMode, FreezeAction, PairingAction, RecipientLine, Shown, Statement, SubjectLine,
 };
 use shared::visible;
-use unicode_width::UnicodeWidthChar as _;
 
 /// Below this many columns or rows nothing is asked.
 pub(super) const SMALLEST: Size = Size { columns: 40, rows: 10 };
@@ -71,7 +70,7 @@ impl Layout {
 /// Exactly `columns` wide, for the title and status rows.
 pub(super) fn bar(text: &str, columns: usize) -> Row {
     let mut text = cut(&format!(" {}", visible::line(text)), columns);
-    let used: usize = text.chars().map(columns_of).sum();
+    let used: usize = text.chars().map(visible::columns).sum();
     text.extend(std::iter::repeat_n(' ', columns - used));
     Row { look: Look::Bar, text }
 }
@@ -289,9 +288,9 @@ impl Writer {
             self.own(label);
             label = "";
         }
-        for (at, piece) in pieces(&visible::line(value), self.columns - INDENT - 1).into_iter().enumerate() {
-            let (label, frame) = if at == 0 { (label, '│') } else { ("", '┊') };
-            self.push(Look::Plain, format!(" {label:<LABEL$} {frame} {piece}"));
+        for (at, row) in visible::one_line(value, self.columns - LABEL - 3).enumerate() {
+            let label = if at == 0 { label } else { "" };
+            self.push(Look::Plain, format!(" {label:<LABEL$} {row}"));
         }
     }
 
@@ -396,12 +395,7 @@ impl Writer {
     fn quote(&mut self, begins: &str, ends: &str, bytes: &[u8]) {
         self.rule('┌', begins);
         for row in visible::rows(bytes, self.columns - 1) {
-            let mut frame = row.chars().next().unwrap_or('│');
-            let text = row.get(frame.len_utf8() + 1..).unwrap_or_default();
-            for piece in pieces(text, self.columns - 3) {
-                self.push(Look::Plain, format!("{frame} {piece}"));
-                frame = '┊';
-            }
+            self.push(Look::Plain, row);
         }
         self.rule('└', ends);
     }
@@ -411,8 +405,10 @@ impl Writer {
         self.heading("WHAT YOU WOULD SIGN, word for word");
         self.rule('┌', "the statement begins");
         for line in statement.lines() {
-            for (at, piece) in pieces(line, self.columns - 3).into_iter().enumerate() {
-                self.push(Look::Plain, format!("{} {piece}", if at == 0 { '│' } else { '┊' }));
+            // A line that is no visible form never gets here; if it did, its own visible form would be shown.
+            let text = visible::unline(line).unwrap_or_else(|_| line.to_owned());
+            for row in visible::one_line(&text, self.columns - 1) {
+                self.push(Look::Plain, row);
             }
         }
         self.rule('└', "the statement ends");
@@ -436,7 +432,7 @@ fn pieces(text: &str, room: usize) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut used = 0;
     for c in text.chars() {
-        let wide = columns_of(c);
+        let wide = visible::columns(c);
         if used + wide > room && wide > 0 {
             out.push(String::new());
             used = 0;
@@ -455,7 +451,7 @@ fn words(text: &str, room: usize) -> Vec<String> {
     let mut used = 0;
     for word in text.split(' ') {
         for (at, piece) in pieces(word, room).into_iter().enumerate() {
-            let wide: usize = piece.chars().map(columns_of).sum();
+            let wide: usize = piece.chars().map(visible::columns).sum();
             let gap = usize::from(at == 0 && used > 0);
             if at > 0 || used + gap + wide > room {
                 out.push(String::new());
@@ -476,14 +472,26 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     pieces(text, columns).into_iter().next().unwrap_or_default()
 }
 
-/// The most columns that a terminal may give a character. Symbols outside ASCII count as two, because terminals disagree
-/// about them, and a row that is wider than thought would lose its end.
-fn columns_of(c: char) -> usize {
-    match u32::from(c) {
-        _ if c.width() == Some(0) => 0,
-        0x20..=0x7e | 0xa0..=0xff | 0x2026 | 0x2500..=0x257f => 1,
-        0x2000..=0x2e7f | 0x1_f000.. => 2,
-        _ if c.is_alphabetic() => c.width().unwrap_or(0),
-        _ => 2,
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::prompt::pty::samples::question;
+
+    #[test]
+    fn quoted_words_are_kept_whole_whatever_their_signs() {
+        let text =
+            "A line with a right quote ’ that is “long” … – 東京 and goes on, on a terminal of any width. ".repeat(2);
+        let sheet = question(&text);
+        for columns in 40..=120 {
+            let layout = Layout::new(&sheet, &sheet.check().unwrap(), Size { columns, rows: 200 }).unwrap();
+            let shown: Vec<&str> = layout.rows.iter().map(|row| row.text.as_str()).collect();
+            let quoted: Vec<String> = visible::rows(text.as_bytes(), columns - 1).collect();
+            assert!(shown.windows(quoted.len()).any(|rows| rows == quoted), "{columns}: {shown:#?}");
+            let (_, signed) = sheet.statement.split_once("text: ").unwrap();
+            let last = signed.lines().next().unwrap().split(' ').next_back().unwrap();
+            assert!(shown.iter().all(|row| row.chars().map(visible::columns).sum::<usize>() < columns));
+            assert!(shown.iter().any(|row| row.split(' ').any(|word| word == last)), "{columns}: {last:?}");
+        }
     }
 }
