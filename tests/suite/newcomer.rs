@@ -160,3 +160,41 @@ fn what_is_not_published_is_named() {
     owner.type_word();
     assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
 }
+
+/// The owner's key gets a passphrase.
+fn lock(world: &World) {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-p", "-P", "", "-N", "correct horse", "-f"]).arg(world.owner_key());
+    assert!(command.status().unwrap().success());
+}
+
+#[test]
+fn whoever_breaks_off_or_loses_the_vault_after_the_word_is_told_what_came_of_it() {
+    let (mut world, request) = asked();
+    lock(&world);
+    let approve = |world: &World| {
+        let mut owner = Owner::run(world, &["requests", "approve", &request]);
+        owner.read_to_the_end();
+        owner.type_word();
+        owner.wait_for("Enter passphrase");
+        owner
+    };
+    let mut owner = approve(&world);
+    owner.type_keys("wrong\r");
+    owner.wait_for("That was not the passphrase.");
+    until("it is asked for again", || (owner.screen().matches("Enter passphrase").count() == 2).then_some(()));
+    owner.type_keys("\u{3}");
+    assert_eq!(owner.wait_for_exit(), 3, "refused by the owner");
+    owner.wait_for("you broke off; nothing was signed");
+    let mut owner = approve(&world);
+    world.kill_vault();
+    owner.type_keys("correct horse\r");
+    assert_eq!(owner.wait_for_exit(), 4, "the vault is away");
+    assert!(owner.screen().replace('\n', "").contains("Nothing was released by this."), "{}", owner.screen());
+    world.start_vault(&[]);
+    let mut owner = approve(&world);
+    assert!(world.vault(&["requests", "refuse", &request, "--yes"]).ok().contains("Refused"));
+    owner.type_keys("correct horse\r");
+    assert_ne!(owner.wait_for_exit(), 0);
+    assert!(owner.screen().replace('\n', "").contains("Nothing was released by this."), "{}", owner.screen());
+}

@@ -1,9 +1,9 @@
 //! `vault requests approve`: everything that would leave is shown, and signed if the owner says so.
 
 use super::requests::{Outcome, conclude, open, short};
-use super::{CommandError, Invocation, Owner, say, tell, unexpected, watch};
+use super::{CommandError, Invocation, Owner, say, tell, watch};
 use crate::cli::Terms;
-use crate::desk::{Case, Desk, DeskCall, DeskReply};
+use crate::desk::{Case, Desk, DeskCall, DeskError, DeskReply};
 use crate::prompt::{self, Answer, Body, Deed, Section, Sheet, Terminal, Timing};
 use crate::scratch::Scratch;
 use crate::sign::Key;
@@ -91,9 +91,12 @@ impl Owner {
     pub(super) fn sign(&self, id: RequestId, statement: String, key: &Key) -> Result<(), CommandError> {
         let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         let signed = Signed::one(statement, signature);
-        let DeskReply::Stage(_) = Desk::ask(&self.socket, &DeskCall::Sign { id, signed })? else {
-            return Err(unexpected());
-        };
+        match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
+            Ok(DeskReply::Stage(_)) => {}
+            Ok(_) => return Err(CommandError::Unknown { error: DeskError::Unexpected, id }),
+            Err(error) if error.nothing_done() => return Err(CommandError::NotTaken(error)),
+            Err(error) => return Err(CommandError::Unknown { error, id }),
+        }
         self.report(&self.case(id)?)
     }
 

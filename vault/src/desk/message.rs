@@ -161,6 +161,8 @@ pub(crate) enum DeskReply {
 pub(crate) enum FailureKind {
     /// It could not be done.
     Failure,
+    /// It may not have been done: the store failed, or the vault stopped, before that was known.
+    Unsettled,
     /// A rule forbids it.
     Refused,
     /// Something stored cannot be trusted.
