@@ -27,10 +27,7 @@ impl Owner {
     pub(super) fn approve(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
         let case = self.prepared(self.find(id)?)?;
         if case.draft.is_none() && case.undecided {
-            let id = short(case.id);
-            return Err(CommandError::Failed(format!(
-                "there is nothing to approve yet: write the answer with `vault requests answer {id}`"
-            )));
+            return Err(CommandError::Failed(nothing_yet(&case)));
         }
         conclude(self.decide(&mut open()?, &case, terms)?)
     }
@@ -146,6 +143,22 @@ impl Owner {
         }
         Ok(data)
     }
+}
+
+/// Why a request that nobody has decided has no draft, and what to do.
+fn nothing_yet(case: &Case) -> String {
+    let id = short(case.id);
+    let write = match &case.subject {
+        Line::Item(_) => format!("`vault requests edit {id} --file FILE`"),
+        Line::Question(_) => format!("`vault requests answer {id}`"),
+    };
+    if case.question.is_some() {
+        return format!(
+            "you asked the visitor something, and the answer has not come: wait for it, refuse with `vault requests refuse \
+             {id}`, or write what shall be released with {write}, which takes the question back"
+        );
+    }
+    format!("there is nothing to approve yet: write what shall be released with {write}")
 }
 
 /// The approval that other owners have signed, if that is what waits for more signatures.
