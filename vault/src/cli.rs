@@ -231,8 +231,8 @@ pub(crate) enum Requests {
     /// Refuse
     ///
     /// Without words the visitor sees no difference to a request that nobody has looked at, until it lapses; others in the same
-    /// words are refused with it, and new ones that name the same contact for a week. With words the visitor is told, and the
-    /// words are signed.
+    /// words are refused with it. With words the visitor is told, and the words are signed. Repeats in the same words from the
+    /// same contact are refused for a week.
     Refuse {
         /// The request's id, or its first digits
         id: String,
