@@ -199,7 +199,7 @@ fn reason(words: &str) -> Result<String, String> {
 /// What the owner does with requests.
 #[derive(Subcommand)]
 pub(crate) enum Requests {
-    /// List the requests that wait for you
+    /// List the requests that wait for you, and the approvals that cool off and can be taken back unseen
     Ls {
         /// Decided ones too
         #[arg(long)]

@@ -58,6 +58,7 @@ impl Owner {
         let key = self.ready(terms.key.as_deref())?;
         let bytes = self.fetch(case.id, draft)?;
         let others = pending_approval(case).filter(|_| terms.days.is_none() && terms.collections.is_none());
+        let cooling = self.about()?.cooling;
         let not_after = crate::daemon::now().plus(terms.days.unwrap_or(DAYS) * 86_400);
         let mut copy: Option<(Scratch, PathBuf)> = None;
         loop {
@@ -71,7 +72,8 @@ impl Owner {
                 not_after: said.not_after,
             });
             let approval = approval(&self.config.origin, case, draft, &bytes, choice);
-            let sheet = sheet(case, &approval, body, agreement(case, others.as_ref(), &approval, &self.invocation)?);
+            let agreement = agreement(case, others.as_ref(), &approval, &self.invocation)?;
+            let sheet = sheet(case, &approval, body, agreement, cooling);
             match prompt::ask(terminal, &sheet, Timing::default())? {
                 Answer::Yes { .. } => {
                     self.sign(case.id, sheet.statement, &key)?;
@@ -242,7 +244,7 @@ fn approval(origin: &shared::tlog::Origin, case: &Case, draft: &Draft, bytes: &[
     }
 }
 
-fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>) -> Sheet {
+fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>, cooling: u64) -> Sheet {
     let devices = match approval.collections {
         1 => "one device".into(),
         n => format!("{n} devices"),
@@ -253,6 +255,11 @@ fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>
         value: format!("until {}, by {devices}", approval.not_after),
         note: None,
     });
+    if cooling > 0 {
+        sections.push(Section::Delay(format!(
+            "It is held back for {cooling} seconds after the last signature, during which you can revoke it unseen."
+        )));
+    }
     sections.push(Section::Note("Delivery is plain: the reception's machine can read it on its way.".into()));
     sections.extend(case.note.iter().cloned().map(Section::Note));
     sections.extend(agreement.map(Section::Note));

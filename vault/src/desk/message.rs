@@ -19,7 +19,7 @@ pub(crate) enum DeskCall {
     Items,
     /// Adds an item; its bytes follow.
     Add(NewItem),
-    /// The requests that wait, or all; answers [`DeskReply::Case`]s, then [`DeskReply::Done`].
+    /// The requests that wait or cool off, or all; answers [`DeskReply::Case`]s, then [`DeskReply::Done`].
     Requests {
         /// Decided ones too.
         all: bool,

@@ -112,7 +112,8 @@ pub(super) struct Decision {
     pub(super) input: usize,
 }
 
-/// The decision screen, or `None` when it does not fit. Where it is tight, blank rows go first, then what the title says.
+/// The decision screen, or `None` when it does not fit. Where it is tight, blank rows go first, then what the title says,
+/// then what the pages before have said of a delay.
 pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing: &Typing<'_>) -> Option<Decision> {
     let wide = size.columns >= WIDE;
     let mut full = Writer { columns: size.columns, rows: vec![bar(&sheet.title, size.columns)] };
@@ -121,6 +122,9 @@ pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing:
     full.own("");
     let title = full.rows.len();
     full.own(&deed(sheet, statement, wide));
+    let delay = full.rows.len();
+    full.delays(&sheet.sections);
+    let delay = delay..full.rows.len();
     full.own("");
     full.words(Look::Bold, &format!("{} {}", invitation(&sheet.body, statement), typing.word));
     full.own("");
@@ -141,6 +145,9 @@ pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing:
     }
     if rows.len() > size.rows {
         rows.retain(|(at, _)| *at >= title);
+    }
+    if rows.len() > size.rows {
+        rows.retain(|(at, _)| !delay.contains(at));
     }
     let input = rows.iter().position(|(at, _)| *at == mark)?;
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
@@ -309,7 +316,15 @@ impl Writer {
                         self.remark(&format!("({note})"));
                     }
                 }
-                Section::Note(words) => self.own(&visible::line(words)),
+                Section::Note(words) | Section::Delay(words) => self.own(&visible::line(words)),
+            }
+        }
+    }
+
+    fn delays(&mut self, sections: &[Section]) {
+        for section in sections {
+            if let Section::Delay(words) = section {
+                self.own(words);
             }
         }
     }
@@ -474,24 +489,4 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::prompt::pty::samples::question;
-
-    #[test]
-    fn quoted_words_are_kept_whole_whatever_their_signs() {
-        let text =
-            "A line with a right quote ’ that is “long” … – 東京 and goes on, on a terminal of any width. ".repeat(2);
-        let sheet = question(&text);
-        for columns in 40..=120 {
-            let layout = Layout::new(&sheet, &sheet.check().unwrap(), Size { columns, rows: 200 }).unwrap();
-            let shown: Vec<&str> = layout.rows.iter().map(|row| row.text.as_str()).collect();
-            let quoted: Vec<String> = visible::rows(text.as_bytes(), columns - 1).collect();
-            assert!(shown.windows(quoted.len()).any(|rows| rows == quoted), "{columns}: {shown:#?}");
-            let (_, signed) = sheet.statement.split_once("text: ").unwrap();
-            let last = signed.lines().next().unwrap().split(' ').next_back().unwrap();
-            assert!(shown.iter().all(|row| row.chars().map(visible::columns).sum::<usize>() < columns));
-            assert!(shown.iter().any(|row| row.split(' ').any(|word| word == last)), "{columns}: {last:?}");
-        }
-    }
-}
+mod tests;
