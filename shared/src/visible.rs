@@ -97,10 +97,25 @@ fn unescape(escaped: &str) -> Option<(char, &str)> {
 ///
 /// Each line of the text starts a row with `│ `; what does not fit goes on in rows that start with `┊ `. A final LF starts
 /// an empty last row, so that texts with and without it differ. Within rows the rules are those of [`line()`]; a byte that is
-/// not part of valid UTF-8 is shown as `\{XX}`. A base is never parted from its marks, nor an escape broken. Rows are made
-/// one at a time, in time and space of one row.
+/// not part of valid UTF-8 is shown as `\{XX}`. A line is broken after a space, which stays at its row's end; a word is broken
+/// only where no row could hold it. A base is never parted from its marks, nor an escape broken. Rows are made one at a time,
+/// in time and space of one row.
 pub fn rows(bytes: &[u8], width: usize) -> Rows<'_> {
-    Rows { rest: Some(bytes), room: width.max(NARROWEST) - FRAME, start: "│ " }
+    Rows { rest: Some(bytes), room: width.max(NARROWEST) - FRAME, start: "│ ", ends: LineEnds::Break }
+}
+
+/// `text` as framed terminal rows like those of [`rows`], and all of it as one line: an LF is shown as `\n`.
+pub fn one_line(text: &str, width: usize) -> Rows<'_> {
+    Rows { ends: LineEnds::Escape, ..rows(text.as_bytes(), width) }
+}
+
+/// What an LF does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LineEnds {
+    /// It starts a row.
+    Break,
+    /// It is shown.
+    Escape,
 }
 
 /// The iterator of [`rows`].
@@ -112,6 +127,7 @@ pub struct Rows<'a> {
     room: usize,
     /// The next row's frame.
     start: &'static str,
+    ends: LineEnds,
 }
 
 impl Iterator for Rows<'_> {
@@ -121,13 +137,15 @@ impl Iterator for Rows<'_> {
         let mut rest = self.rest?;
         let mut row = String::from(self.start);
         let mut used = 0;
+        // After the last space: how long the row is there, and what follows.
+        let mut space = None;
         loop {
             match rest {
                 [] => {
                     self.rest = None;
                     return Some(row);
                 }
-                [b'\n', after @ ..] => {
+                [b'\n', after @ ..] if self.ends == LineEnds::Break => {
                     (self.rest, self.start) = (Some(after), "│ ");
                     return Some(row);
                 }
@@ -136,12 +154,17 @@ impl Iterator for Rows<'_> {
             let end = row.len();
             let taken = unit(rest, &mut row);
             if used + taken.columns > self.room {
+                let (end, rest) = space.unwrap_or((end, rest));
                 row.truncate(end);
                 (self.rest, self.start) = (Some(rest), "┊ ");
                 return Some(row);
             }
             used += taken.columns;
+            let blank = rest[0] == b' ';
             rest = &rest[taken.bytes..];
+            if blank {
+                space = Some((row.len(), rest));
+            }
         }
     }
 }
@@ -150,7 +173,7 @@ impl Iterator for Rows<'_> {
 struct Unit {
     /// Bytes of the source.
     bytes: usize,
-    /// Terminal columns of what was written: the sum over its characters, which no terminal's ligatures exceed.
+    /// Terminal columns of what was written: the sum of [`columns`] over its characters, which no terminal's ligatures exceed.
     columns: usize,
 }
 
@@ -204,8 +227,17 @@ fn scalar(source: &[u8]) -> Option<char> {
     std::str::from_utf8(source.get(..size)?).ok()?.chars().next()
 }
 
-fn columns(c: char) -> usize {
-    c.width().unwrap_or(0)
+/// The most columns that a terminal may give a character. Outside ASCII and Latin-1, what is no letter counts as two, because
+/// terminals disagree about it (UAX #11: ambiguous width), and a row that is wider than thought would lose its end. All rows
+/// are measured by this.
+pub fn columns(c: char) -> usize {
+    match u32::from(c) {
+        _ if c.width().unwrap_or(0) == 0 => 0,
+        0x20..=0x7e | 0xa0..=0xff | 0x2026 | 0x2500..=0x257f => 1,
+        0x2000..=0x2e7f | 0x1_f000.. => 2,
+        _ if c.is_alphabetic() => c.width().unwrap_or(0),
+        _ => 2,
+    }
 }
 
 /// Kept, and may carry marks. A space may not: a mark on it would seem to stand alone.
@@ -413,6 +445,31 @@ mod tests {
         let accent = format!("{}e\u{301}\u{302}", "x".repeat(21));
         assert_eq!(show(&accent), [format!("│ {accent}")]);
         assert_eq!(show("│ fake\n┊ fake"), ["│ │ fake", "│ ┊ fake"]);
+    }
+
+    /// Each row but a line's last is so full that the next word would not have fitted, and ends between words.
+    #[test]
+    fn words_are_kept_whole_at_every_width() {
+        let wide = |text: &str| text.chars().map(columns).sum::<usize>();
+        let text =
+            "A line with a right quote ’ that is “long enough”, and goes on … – so it is wrapped 東京 タワー é. "
+                .repeat(3);
+        for (text, width) in [text.as_str(), text.trim_end()].into_iter().flat_map(|t| (24..=120).map(move |w| (t, w)))
+        {
+            let shown: Vec<String> = rows(text.as_bytes(), width).collect();
+            for pair in shown.windows(2) {
+                let next = pair[1].strip_prefix("┊ ").unwrap().split_inclusive(' ').next().unwrap();
+                assert!(pair[0].ends_with(' '), "{width}: a word is broken: {pair:?}");
+                assert!(wide(&pair[0]) <= width && wide(&pair[0]) + wide(next) > width, "{width}: {pair:?}");
+            }
+            assert_eq!(unframed(text.as_bytes(), width), [text]);
+            assert_eq!(one_line(text, width).collect::<Vec<_>>(), shown);
+        }
+        let show = |text: &str| rows(text.as_bytes(), 24).collect::<Vec<_>>();
+        let long = "x".repeat(23);
+        assert_eq!(show(&format!("a {long} b")), ["│ a ", &format!("┊ {}", &long[1..]), "┊ x b"]);
+        assert_eq!(show(&" ".repeat(23)), [format!("│ {}", " ".repeat(22)), "┊  ".into()]);
+        assert_eq!(one_line("a\nb", 24).collect::<Vec<_>>(), ["│ a\\nb"]);
     }
 
     #[test]

@@ -43,9 +43,10 @@ impl Errand {
     fn owner_signs(&self, arguments: &[&str]) -> String {
         let mut owner = Owner::run(&self.world, arguments);
         let pages = owner.read_to_the_end();
+        let decision = owner.wait_for_decision();
         owner.type_word();
         assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
-        pages.join("\n") + &owner.screen()
+        pages.join("\n") + &decision + &owner.screen()
     }
 
     fn requests(&self, command: &str, more: &[&str]) -> String {
@@ -290,9 +291,16 @@ fn an_approval_cools_off_and_can_be_taken_back_unseen() {
     let errand = Errand::within(world);
     let screens = errand.requests("approve", &["--days", "30"]);
     assert!(screens.contains("takes it back unseen"), "{screens}");
+    let (pages, decision) = screens.split_once("YOUR DECISION").unwrap();
+    for place in [pages, decision] {
+        assert!(place.contains("held back for 604800 seconds"), "{screens}");
+    }
+    let listed = errand.world.vault(&["requests", "ls"]).ok();
+    assert!(listed.starts_with(&errand.request[..8]) && listed.contains("approved, cooling off"), "{listed}");
     assert_eq!(errand.visitor.state(&errand.request), "waiting");
     errand.wait_for("approved, cooling off");
     errand.requests("revoke", &[]);
     errand.wait_for("revoked");
+    assert_eq!(errand.world.vault(&["requests", "ls"]).ok().trim(), "Nothing waits for you.");
     assert_eq!(errand.visitor.state(&errand.request), "waiting", "the visitor has seen nothing of it");
 }

@@ -181,3 +181,83 @@ fn what_is_not_published_is_named() {
     owner.type_word();
     assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
 }
+
+/// The owner's key gets a passphrase.
+fn lock(world: &World) {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-p", "-P", "", "-N", "correct horse", "-f"]).arg(world.owner_key());
+    assert!(command.status().unwrap().success());
+}
+
+#[test]
+fn whoever_breaks_off_or_loses_the_vault_after_the_word_is_told_what_came_of_it() {
+    let (mut world, request) = asked();
+    lock(&world);
+    let approve = |world: &World| {
+        let mut owner = Owner::run(world, &["requests", "approve", &request]);
+        owner.read_to_the_end();
+        owner.type_word();
+        owner.wait_for("Enter passphrase");
+        owner
+    };
+    let mut owner = approve(&world);
+    owner.type_keys("wrong\r");
+    owner.wait_for("That was not the passphrase.");
+    until("it is asked for again", || (owner.screen().matches("Enter passphrase").count() == 2).then_some(()));
+    owner.type_keys("\u{3}");
+    assert_eq!(owner.wait_for_exit(), 3, "refused by the owner");
+    owner.wait_for("you broke off; nothing was signed");
+    let mut owner = approve(&world);
+    world.kill_vault();
+    owner.type_keys("correct horse\r");
+    assert_eq!(owner.wait_for_exit(), 4, "the vault is away");
+    assert!(owner.screen().replace('\n', "").contains("Nothing was released by this."), "{}", owner.screen());
+    world.start_vault(&[]);
+    let mut owner = approve(&world);
+    assert!(world.vault(&["requests", "refuse", &request, "--yes"]).ok().contains("Refused"));
+    owner.type_keys("correct horse\r");
+    assert_ne!(owner.wait_for_exit(), 0);
+    assert!(owner.screen().replace('\n', "").contains("Nothing was released by this."), "{}", owner.screen());
+}
+
+/// An owner's command that is put off on the first page; all that it wrote.
+fn put_off(world: &World, arguments: &[&str]) -> String {
+    let editor = owner::editor(world, "Yes, on Tuesday.\n");
+    let mut owner = Owner::run_with(world, arguments, &[("EDITOR", &editor)]);
+    owner.wait_for(" page 1 of ");
+    owner.type_keys("q");
+    assert_eq!(owner.wait_for_exit(), 3, "{}", owner.screen());
+    String::from_utf8_lossy(&owner.bytes()).replace("\r\n", "\n")
+}
+
+#[test]
+fn what_is_kept_and_taken_back_when_an_answer_is_put_off_is_said() {
+    let (world, letter) = asked();
+    let question = Visitor::new(&world).file_question("May I visit?", "A trip");
+    until("the question is there", || (case(&world, &question)["stage"] == "waiting for an answer").then_some(()));
+    let file = world.file("other.txt", b"Dear Doctor,\n");
+    let write =
+        [(&letter, "edit", vec!["--file", file.to_str().unwrap()], "edit"), (&question, "answer", vec![], "answer")];
+    for (request, command, options, other) in write {
+        let mut owner = Owner::run(&world, &["requests", "ask", request, "--words", "Who are you?"]);
+        owner.read_to_the_end();
+        owner.type_word();
+        assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+        let error = world.vault(&["requests", "approve", request]).stderr;
+        assert!(error.contains("the answer has not come: wait for it, refuse with"), "{error}");
+        assert!(error.contains(&format!("requests {other} {}", &request[..8])), "{error}");
+        assert_eq!(error.contains("requests answer"), command == "answer", "{error}");
+        let arguments = [&["requests", command, request.as_str()], &options[..]].concat();
+        let said = put_off(&world, &arguments);
+        let before = said.split("page 1 of").next().unwrap();
+        assert!(before.contains("Going on takes it back"), "{said}");
+        assert!(said.contains("kept as the draft; the question to the visitor was taken back."), "{said}");
+        assert_eq!(case(&world, request)["stage"], "waiting for approval");
+        assert!(case(&world, request)["question"].is_null());
+        let again = put_off(&world, &arguments);
+        assert!(
+            again.contains("kept as the draft; the request still waits.") && !again.contains("Going on"),
+            "{again}"
+        );
+    }
+}

@@ -125,6 +125,8 @@ fn refused_visitor_sees_no_difference() {
     owner.word();
     owner.type_keys("r");
     owner.wait_for("Refuse this request for good?");
+    let screen = owner.wait_for("Press R again");
+    assert!(screen.contains("Repeats in the same words from the\n same contact are refused for a week."), "{screen}");
     owner.type_keys("r");
     owner.wait_for("Refused.");
     assert_eq!(owner.wait_for_exit(), 0);

@@ -200,7 +200,7 @@ fn reason(words: &str) -> Result<String, String> {
 /// What the owner does with requests.
 #[derive(Subcommand)]
 pub(crate) enum Requests {
-    /// List the requests that wait for you
+    /// List the requests that wait for you, and the approvals that cool off and can be taken back unseen
     Ls {
         /// Decided ones too
         #[arg(long)]
@@ -232,8 +232,8 @@ pub(crate) enum Requests {
     /// Refuse
     ///
     /// Without words the visitor sees no difference to a request that nobody has looked at, until it lapses; others in the same
-    /// words are refused with it, and new ones that name the same contact for a week. With words the visitor is told, and the
-    /// words are signed.
+    /// words are refused with it. With words the visitor is told, and the words are signed. Repeats in the same words from the
+    /// same contact are refused for a week.
     Refuse {
         /// The request's id, or its first digits
         id: String,

@@ -2,18 +2,22 @@
 //! enters this process. `ssh-keygen` asks for a passphrase or a touch on the terminal itself.
 
 use crate::prompt::supervise;
+use rustix::process::Signal;
 use shared::{limits, visible};
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use zeroize::Zeroizing;
 
 const TOOL: &str = "ssh-keygen";
 const AGENT_TOOL: &str = "ssh-add";
 const HOW_TO_NAME: &str = "name an owner's private key with --key FILE, or as owner.key in vault.toml";
 const ARMOUR: (&str, &str) = ("-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n");
+/// How often a passphrase is asked for, as `ssh` does (ssh_config(5), NumberOfPasswordPrompts).
+const TRIES: u32 = 3;
 /// The most of the tool's own words that an error repeats.
 const SAID: usize = 300;
 /// A key file is smaller.
@@ -41,11 +45,14 @@ pub(crate) enum SignError {
     #[error("ssh-agent does not have the key of {path}; run `ssh-add` for it (and see that SSH_AUTH_SOCK is set), or name the private key file", path = .0.display())]
     NotInAgent(PathBuf),
     /// The private key stays locked.
-    #[error("the passphrase of {path} was wrong, so nothing was signed; ask again", path = .0.display())]
+    #[error("the passphrase of {path} was wrong {TRIES} times, so nothing was signed; run the command again", path = .0.display())]
     Passphrase(PathBuf),
     /// OpenSSH's client tools are not there.
     #[error("{TOOL} is not installed; install OpenSSH's client tools (Debian: apt install openssh-client)")]
     ToolMissing,
+    /// Ctrl-C while the tool asked.
+    #[error("you broke off; nothing was signed")]
+    BrokenOff,
     /// A signal came.
     #[error("signing was interrupted; nothing was signed")]
     Interrupted,
@@ -109,10 +116,10 @@ impl Key {
     /// # Errors
     /// [`SignError`]; there is no signature then.
     pub(crate) fn sign(&self, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
-        self.sign_with(Command::new(TOOL), namespace, statement)
+        self.sign_with(|| Command::new(TOOL), namespace, statement)
     }
 
-    fn sign_with(&self, mut tool: Command, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
+    fn sign_with(&self, tool: impl Fn() -> Command, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
         if statement.len() > limits::STATEMENT {
             return Err(SignError::TooLong(statement.len()));
         }
@@ -121,10 +128,26 @@ impl Key {
         if self.touch == Touch::Wanted {
             writeln!(io::stderr(), "If your security key blinks, touch it.")?;
         }
+        // A slip must not cost the owner all that was read.
+        for _ in 1..TRIES {
+            match self.sign_once(tool(), namespace, statement) {
+                Err(SignError::Passphrase(_)) => writeln!(io::stderr(), "That was not the passphrase.")?,
+                ended => return ended,
+            }
+        }
+        self.sign_once(tool(), namespace, statement)
+    }
+
+    fn sign_once(&self, mut tool: Command, namespace: &str, statement: &[u8]) -> Result<String, SignError> {
         tool.args(["-Y", "sign", "-n", namespace, "-f"]).arg(&self.path);
-        let Run { done, output, said } = run(tool, statement)?;
+        let Run { status, output, said } = run(tool, statement)?;
         let armoured = output.starts_with(ARMOUR.0) && output.ends_with(ARMOUR.1);
-        if done && armoured && output.len() <= limits::SIGNATURE { Ok(output) } else { Err(explain(&self.path, &said)) }
+        if status.success() && armoured && output.len() <= limits::SIGNATURE {
+            return Ok(output);
+        }
+        // It restores the terminal and then dies of the signal, as programs that ask for passphrases do.
+        let broken_off = [Signal::INT, Signal::QUIT].iter().any(|signal| status.signal() == Some(signal.as_raw()));
+        Err(if broken_off { SignError::BrokenOff } else { explain(&self.path, &said) })
     }
 }
 
@@ -174,7 +197,7 @@ fn listed(tool: Command) -> Result<Vec<Listed>, SignError> {
 
 /// What a tool left behind.
 struct Run {
-    done: bool,
+    status: ExitStatus,
     output: String,
     said: String,
 }
@@ -201,7 +224,7 @@ fn run(mut tool: Command, input: &[u8]) -> Result<Run, SignError> {
         let joined = |thread: std::thread::ScopedJoinHandle<'_, io::Result<String>>| {
             thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
         };
-        Ok(Run { done: status.success(), output: joined(output)?, said: joined(said)? })
+        Ok(Run { status, output: joined(output)?, said: joined(said)? })
     })
 }
 
@@ -367,10 +390,10 @@ mod tests {
         assert!(matches!(look(), Err(SignError::NotInAgent(_))));
         agent.change(&["-q", keys.private().to_str().unwrap()]);
         let key = look().unwrap();
-        keys.assert_signed(&key.sign_with(tools(&agent.socket)(TOOL), NAMESPACE, STATEMENT).unwrap());
+        keys.assert_signed(&key.sign_with(|| tools(&agent.socket)(TOOL), NAMESPACE, STATEMENT).unwrap());
         // What changes after the look is said when it comes to signing.
         agent.change(&["-q", "-D"]);
-        let after = key.sign_with(tools(&agent.socket)(TOOL), NAMESPACE, STATEMENT);
+        let after = key.sign_with(|| tools(&agent.socket)(TOOL), NAMESPACE, STATEMENT);
         assert!(matches!(after, Err(SignError::NotInAgent(_))), "{after:?}");
     }
 
@@ -410,12 +433,41 @@ mod tests {
     fn each_failure_of_signing_says_what_to_do() {
         let locked = Keys::new("correct horse");
         let key = Key::look_with(tools(NO_AGENT), &locked.private(), &locked.fingerprints()).unwrap();
-        let sign = |tool: Command| key.sign_with(tool, NAMESPACE, STATEMENT).unwrap_err();
-        assert!(sign(tools(NO_AGENT)(TOOL)).to_string().contains("passphrase"));
-        assert!(matches!(sign(Command::new("/nonexistent/tool")), SignError::ToolMissing));
-        assert!(matches!(sign(Command::new("true")), SignError::NotProduced(_)));
+        let sign = |tool: &dyn Fn() -> Command| key.sign_with(tool, NAMESPACE, STATEMENT).unwrap_err();
+        let wrong = sign(&|| tools(NO_AGENT)(TOOL)).to_string();
+        assert!(wrong.contains("wrong 3 times, so nothing was signed; run the command again"), "{wrong}");
+        assert!(matches!(sign(&|| Command::new("/nonexistent/tool")), SignError::ToolMissing));
+        assert!(matches!(sign(&|| Command::new("true")), SignError::NotProduced(_)));
+        let interrupted = || {
+            let mut tool = Command::new("sh");
+            tool.args(["-c", "kill -INT $$"]);
+            tool
+        };
+        assert_eq!(sign(&interrupted).to_string(), "you broke off; nothing was signed");
         std::fs::remove_file(locked.private()).unwrap();
-        assert!(matches!(sign(tools(NO_AGENT)(TOOL)), SignError::KeyMissing(_)));
+        assert!(matches!(sign(&|| tools(NO_AGENT)(TOOL)), SignError::KeyMissing(_)));
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_asked_for_again_up_to_three_times() {
+        let locked = Keys::new("correct horse");
+        let (asked, asker) = (locked.folder.path().join("asked"), locked.folder.path().join("asker"));
+        let key = Key::look_with(tools(NO_AGENT), &locked.private(), &locked.fingerprints()).unwrap();
+        for (right_at, asked_for) in [(1, 1), (2, 2), (3, 3), (4, 3)] {
+            let count = format!("echo >> '{0}'; [ $(wc -l < '{0}') -ge {right_at} ]", asked.display());
+            std::fs::write(&asker, format!("#!/bin/sh\n{count} && echo 'correct horse' || echo wrong\n")).unwrap();
+            std::fs::set_permissions(&asker, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+            std::fs::write(&asked, "").unwrap();
+            let tool = || {
+                let mut tool = tools(NO_AGENT)(TOOL);
+                tool.env("SSH_ASKPASS", &asker).env("SSH_ASKPASS_REQUIRE", "force");
+                tool
+            };
+            let signed = key.sign_with(tool, NAMESPACE, STATEMENT);
+            assert_eq!(std::fs::read(&asked).unwrap().len(), asked_for);
+            assert_eq!(signed.is_ok(), right_at <= 3);
+            signed.iter().for_each(|signature| locked.assert_signed(signature));
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `vault requests approve`: everything that would leave is shown, and signed if the owner says so.
 
 use super::requests::{Outcome, conclude, open, short};
-use super::{CommandError, Invocation, Owner, say, tell, unexpected, watch};
+use super::{CommandError, Invocation, Owner, say, tell, watch};
 use crate::cli::Terms;
-use crate::desk::{Case, Desk, DeskCall, DeskReply};
+use crate::desk::{Case, Desk, DeskCall, DeskError, DeskReply};
 use crate::prompt::{self, Answer, Body, Deed, Section, Sheet, Terminal, Timing};
 use crate::scratch::Scratch;
 use crate::sign::Key;
@@ -27,10 +27,7 @@ impl Owner {
     pub(super) fn approve(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
         let case = self.prepared(self.find(id)?)?;
         if case.draft.is_none() && case.undecided {
-            let id = short(case.id);
-            return Err(CommandError::Failed(format!(
-                "there is nothing to approve yet: write the answer with `vault requests answer {id}`"
-            )));
+            return Err(CommandError::Failed(nothing_yet(&case)));
         }
         conclude(self.decide(&mut open()?, &case, terms)?)
     }
@@ -61,6 +58,7 @@ impl Owner {
         let key = self.ready(terms.key.as_deref())?;
         let bytes = self.fetch(case.id, draft)?;
         let others = pending_approval(case).filter(|_| terms.days.is_none() && terms.collections.is_none());
+        let cooling = self.about()?.cooling;
         let not_after = crate::daemon::now().plus(terms.days.unwrap_or(DAYS) * 86_400);
         let mut copy: Option<(Scratch, PathBuf)> = None;
         loop {
@@ -74,7 +72,8 @@ impl Owner {
                 not_after: said.not_after,
             });
             let approval = approval(&self.config.origin, case, draft, &bytes, choice);
-            let sheet = sheet(case, &approval, body, agreement(case, others.as_ref(), &approval, &self.invocation)?);
+            let agreement = agreement(case, others.as_ref(), &approval, &self.invocation)?;
+            let sheet = sheet(case, &approval, body, agreement, cooling);
             match prompt::ask(terminal, &sheet, Timing::default())? {
                 Answer::Yes { .. } => {
                     self.sign(case.id, sheet.statement, &key)?;
@@ -91,9 +90,12 @@ impl Owner {
     pub(super) fn sign(&self, id: RequestId, statement: String, key: &Key) -> Result<(), CommandError> {
         let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         let signed = Signed::one(statement, signature);
-        let DeskReply::Stage(_) = Desk::ask(&self.socket, &DeskCall::Sign { id, signed })? else {
-            return Err(unexpected());
-        };
+        match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
+            Ok(DeskReply::Stage(_)) => {}
+            Ok(_) => return Err(CommandError::Unknown { error: DeskError::Unexpected, id }),
+            Err(error) if error.nothing_done() => return Err(CommandError::NotTaken(error)),
+            Err(error) => return Err(CommandError::Unknown { error, id }),
+        }
         self.report(&self.case(id)?)
     }
 
@@ -143,6 +145,22 @@ impl Owner {
         }
         Ok(data)
     }
+}
+
+/// Why a request that nobody has decided has no draft, and what to do.
+fn nothing_yet(case: &Case) -> String {
+    let id = short(case.id);
+    let write = match &case.subject {
+        Line::Item(_) => format!("`vault requests edit {id} --file FILE`"),
+        Line::Question(_) => format!("`vault requests answer {id}`"),
+    };
+    if case.question.is_some() {
+        return format!(
+            "you asked the visitor something, and the answer has not come: wait for it, refuse with `vault requests refuse \
+             {id}`, or write what shall be released with {write}, which takes the question back"
+        );
+    }
+    format!("there is nothing to approve yet: write what shall be released with {write}")
 }
 
 /// The approval that other owners have signed, if that is what waits for more signatures.
@@ -226,7 +244,7 @@ fn approval(origin: &shared::tlog::Origin, case: &Case, draft: &Draft, bytes: &[
     }
 }
 
-fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>) -> Sheet {
+fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>, cooling: u64) -> Sheet {
     let devices = match approval.collections {
         1 => "one device".into(),
         n => format!("{n} devices"),
@@ -237,6 +255,11 @@ fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>
         value: format!("until {}, by {devices}", approval.not_after),
         note: None,
     });
+    if cooling > 0 {
+        sections.push(Section::Delay(format!(
+            "It is held back for {cooling} seconds after the last signature, during which you can revoke it unseen."
+        )));
+    }
     sections.push(Section::Note("Delivery is plain: the reception's machine can read it on its way.".into()));
     sections.extend(case.note.iter().cloned().map(Section::Note));
     sections.extend(agreement.map(Section::Note));

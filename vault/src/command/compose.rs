@@ -2,7 +2,7 @@
 
 use super::add::detect;
 use super::describe::framed;
-use super::requests::{conclude, open, short};
+use super::requests::{Outcome, open, short};
 use super::{CommandError, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
@@ -22,13 +22,14 @@ impl Owner {
     pub(super) fn answer(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
-        let case = self.compose(&case, terms)?;
-        conclude(self.decide(&mut terminal, &case, terms)?)
+        let composed = self.compose(&case, terms)?;
+        conclude_composed(self.decide(&mut terminal, &composed, terms)?, &case)
     }
 
     /// Has the owner write the answer; the request with its new draft.
     pub(super) fn compose(&self, case: &Case, terms: &Terms) -> Result<Case, CommandError> {
         self.ready(terms.key.as_deref())?;
+        warn(case)?;
         let text = self.write(&self.template(case)?, "txt")?;
         let plain = MediaType::new("text/plain; charset=utf-8").map_err(|e| CommandError::Failed(e.to_string()))?;
         self.replace(case, text.as_bytes(), Some(plain))
@@ -39,7 +40,8 @@ impl Owner {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
         self.ready(terms.key.as_deref())?;
-        let case = match file {
+        warn(&case)?;
+        let composed = match file {
             Some(path) => {
                 let (bytes, media_type) = read(path)?;
                 self.replace(&case, &bytes, Some(media_type))?
@@ -50,7 +52,7 @@ impl Owner {
                 self.replace(&case, text.as_bytes(), None)?
             }
         };
-        conclude(self.decide(&mut terminal, &case, terms)?)
+        conclude_composed(self.decide(&mut terminal, &composed, terms)?, &case)
     }
 
     /// Takes words out of what would be released, everywhere, leaving a visible mark.
@@ -59,9 +61,9 @@ impl Owner {
         let mut terminal = open()?;
         self.ready(terms.key.as_deref())?;
         let (text, count) = without(&self.text_draft(&case)?, hide).map_err(CommandError::Failed)?;
-        let case = self.replace(&case, text.as_bytes(), None)?;
+        let composed = self.replace(&case, text.as_bytes(), None)?;
         tell(&format!("{count} places were replaced by {MARK}."))?;
-        conclude(self.decide(&mut terminal, &case, terms)?)
+        conclude_composed(self.decide(&mut terminal, &composed, terms)?, &case)
     }
 
     /// What the owner makes of `initial` in an editor, without what stands below the cut.
@@ -106,6 +108,27 @@ impl Owner {
         };
         let earlier = String::from_utf8_lossy(&earlier).into_owned();
         Ok(format!("{earlier}\n{CUT}\nWrite your answer above.\n\n{}", asked(case)))
+    }
+}
+
+/// Says that a question which waits for the visitor's answer will not wait any more.
+fn warn(case: &Case) -> Result<(), CommandError> {
+    match case.question {
+        Some(_) => tell("Your question to the visitor waits for its answer. Going on takes it back."),
+        None => Ok(()),
+    }
+}
+
+/// For a command that stored a draft and asked then; the request as it was before.
+fn conclude_composed(outcome: Outcome, before: &Case) -> Result<(), CommandError> {
+    match outcome {
+        Outcome::Signed | Outcome::Refused => Ok(()),
+        Outcome::Later => Err(CommandError::Refused(if before.question.is_some() {
+            "Nothing was signed. What you wrote is kept as the draft; the question to the visitor was taken back."
+                .into()
+        } else {
+            "Nothing was signed. What you wrote is kept as the draft; the request still waits.".into()
+        })),
     }
 }
 

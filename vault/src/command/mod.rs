@@ -23,6 +23,7 @@ use crate::desk::DeskError;
 use crate::paths::Paths;
 use crate::sign::SignError;
 use node::home::Home;
+use shared::ids::RequestId;
 use std::path::PathBuf;
 
 pub(crate) use node::invocation::Invocation;
@@ -44,6 +45,12 @@ pub(crate) enum CommandError {
     Init(#[from] init::InitError),
     #[error(transparent)]
     Desk(#[from] DeskError),
+    /// A call that hands a signature in was not carried out, for certain.
+    #[error("{}. Nothing was released by this.", said(.0))]
+    NotTaken(DeskError),
+    /// A call that hands a signature in may have been carried out.
+    #[error("{}. Whether it was taken is not known; look with `vault requests show {}`", said(.error), requests::short(*.id))]
+    Unknown { error: DeskError, id: RequestId },
     #[error(transparent)]
     Sign(#[from] SignError),
     #[error(transparent)]
@@ -69,8 +76,10 @@ impl CommandError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Start(error) => error.code(),
-            Self::Desk(error) => error.code(),
-            Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. }) => node::exit::REFUSED,
+            Self::Desk(error) | Self::NotTaken(error) | Self::Unknown { error, .. } => error.code(),
+            Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. } | SignError::BrokenOff) => {
+                node::exit::REFUSED
+            }
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)
@@ -85,6 +94,11 @@ impl CommandError {
             | Self::Print(_) => node::exit::FAILURE,
         }
     }
+}
+
+/// An error's words, to which a sentence is added.
+fn said(error: &DeskError) -> String {
+    error.to_string().trim_end_matches('.').into()
 }
 
 /// Runs one command.

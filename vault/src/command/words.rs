@@ -52,6 +52,7 @@ impl Owner {
         }
         if !yes {
             describe(&self.case(id)?, &self.invocation).iter().try_for_each(|line| say(line))?;
+            say("Repeats in the same words from the same contact are refused for a week.")?;
             if !watch::confirmed(&open()?)? {
                 return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
             }

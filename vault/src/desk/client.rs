@@ -24,15 +24,25 @@ pub(crate) enum DeskError {
 }
 
 impl DeskError {
+    /// Whether the daemon is known not to have done what it was asked for: it was never told, or it said no.
+    pub(crate) fn nothing_done(&self) -> bool {
+        match self {
+            Self::Away { .. } | Self::Forbidden { .. } => true,
+            Self::Failed { kind, .. } => matches!(kind, FailureKind::Failure | FailureKind::Refused),
+            Self::Broken(_) | Self::Frame(_) | Self::Unexpected => false,
+        }
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Away { .. } => node::exit::PEER_AWAY,
             Self::Forbidden { .. } | Self::Failed { kind: FailureKind::Refused, .. } => node::exit::REFUSED,
             Self::Failed { kind: FailureKind::Integrity, .. } => node::exit::INTEGRITY,
-            Self::Failed { kind: FailureKind::Failure, .. } | Self::Broken(_) | Self::Frame(_) | Self::Unexpected => {
-                node::exit::FAILURE
-            }
+            Self::Failed { kind: FailureKind::Failure | FailureKind::Unsettled, .. }
+            | Self::Broken(_)
+            | Self::Frame(_)
+            | Self::Unexpected => node::exit::FAILURE,
         }
     }
 }
@@ -100,5 +110,47 @@ impl Desk {
     /// A reader of the payload that follows a reply.
     pub(crate) fn payload(&mut self) -> &mut impl Read {
         &mut self.stream
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    /// What is known after a call to a daemon that does `act` with it.
+    fn asked(act: impl FnOnce(&mut UnixStream) + Send + 'static) -> DeskError {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("desk.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let daemon = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut prefix = [0; frame::PREFIX];
+            stream.read_exact(&mut prefix).unwrap();
+            stream.read_exact(&mut vec![0; frame::length(prefix).unwrap()]).unwrap();
+            act(&mut stream);
+        });
+        let error = Desk::ask(&socket, &DeskCall::About).err().unwrap();
+        daemon.join().unwrap();
+        error
+    }
+
+    #[test]
+    fn nothing_is_called_undone_that_may_have_been_done() {
+        let nowhere = Desk::ask(Path::new("/nonexistent/desk.sock"), &DeskCall::About).err().unwrap();
+        assert!(matches!(nowhere, DeskError::Away { .. }) && nowhere.nothing_done());
+        let lost = asked(|_| {});
+        assert!(matches!(lost, DeskError::Broken(_)) && !lost.nothing_done());
+        for (kind, nothing_done) in [
+            (FailureKind::Failure, true),
+            (FailureKind::Refused, true),
+            (FailureKind::Unsettled, false),
+            (FailureKind::Integrity, false),
+        ] {
+            let reply = frame::encode(&DeskReply::Failed { kind, message: "no".into() }).unwrap();
+            let error = asked(move |stream| stream.write_all(&reply).unwrap());
+            assert!(matches!(&error, DeskError::Failed { .. }) && error.nothing_done() == nothing_done, "{kind:?}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) enum DeskCall {
     Items,
     /// Adds an item; its bytes follow.
     Add(NewItem),
-    /// The requests that wait, or all; answers [`DeskReply::Case`]s, then [`DeskReply::Done`].
+    /// The requests that wait or cool off, or all; answers [`DeskReply::Case`]s, then [`DeskReply::Done`].
     Requests {
         /// Decided ones too.
         all: bool,
@@ -161,6 +161,8 @@ pub(crate) enum DeskReply {
 pub(crate) enum FailureKind {
     /// It could not be done.
     Failure,
+    /// It may not have been done: the store failed, or the vault stopped, before that was known.
+    Unsettled,
     /// A rule forbids it.
     Refused,
     /// Something stored cannot be trusted.

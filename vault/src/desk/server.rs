@@ -83,9 +83,8 @@ impl Failure {
                 | WriteError::Conflict
                 | WriteError::Invalid(_)
                 | WriteError::Full
-                | WriteError::Lost
-                | WriteError::Random
-                | WriteError::Stopping => FailureKind::Failure,
+                | WriteError::Random => FailureKind::Failure,
+                WriteError::Lost | WriteError::Stopping => FailureKind::Unsettled,
             },
             Self::Upload(UploadError::TooLarge | UploadError::Chunk) | Self::Invalid(_) | Self::Cut => {
                 FailureKind::Failure

@@ -311,10 +311,12 @@ impl Asking<'_> {
         canvas.code(CLEAR);
         canvas.row(1).text(Look::Bold, " Refuse this request for good?");
         canvas.row(3).text(Look::Plain, " It cannot be approved any more.");
+        canvas.row(4).text(Look::Plain, " Repeats in the same words from the");
+        canvas.row(5).text(Look::Plain, " same contact are refused for a week.");
         self.draw(&canvas)?;
         let mut canvas = self.raw.canvas();
-        canvas.row(5).text(Look::Bold, " Press R again to refuse.");
-        canvas.row(6).text(Look::Plain, " Any other key goes back. ");
+        canvas.row(7).text(Look::Bold, " Press R again to refuse.");
+        canvas.row(8).text(Look::Plain, " Any other key goes back. ");
         self.raw.draw(&canvas, self.deadline())?;
         match self.key(layout)? {
             Key::Char('r' | 'R') => Err(Leave::End(End::Refuse)),

@@ -10,7 +10,6 @@ use shared::statement::{
     Approval, DeliveryMode, FreezeAction, PairingAction, RecipientLine, Shown, Statement, SubjectLine,
 };
 use shared::visible;
-use unicode_width::UnicodeWidthChar as _;
 
 /// Below this many columns or rows nothing is asked.
 pub(super) const SMALLEST: Size = Size { columns: 40, rows: 10 };
@@ -71,7 +70,7 @@ impl Layout {
 /// Exactly `columns` wide, for the title and status rows.
 pub(super) fn bar(text: &str, columns: usize) -> Row {
     let mut text = cut(&format!(" {}", visible::line(text)), columns);
-    let used: usize = text.chars().map(columns_of).sum();
+    let used: usize = text.chars().map(visible::columns).sum();
     text.extend(std::iter::repeat_n(' ', columns - used));
     Row { look: Look::Bar, text }
 }
@@ -113,7 +112,8 @@ pub(super) struct Decision {
     pub(super) input: usize,
 }
 
-/// The decision screen, or `None` when it does not fit. Where it is tight, blank rows go first, then what the title says.
+/// The decision screen, or `None` when it does not fit. Where it is tight, blank rows go first, then what the title says,
+/// then what the pages before have said of a delay.
 pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing: &Typing<'_>) -> Option<Decision> {
     let wide = size.columns >= WIDE;
     let mut full = Writer { columns: size.columns, rows: vec![bar(&sheet.title, size.columns)] };
@@ -122,6 +122,9 @@ pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing:
     full.own("");
     let title = full.rows.len();
     full.own(&deed(sheet, statement, wide));
+    let delay = full.rows.len();
+    full.delays(&sheet.sections);
+    let delay = delay..full.rows.len();
     full.own("");
     full.words(Look::Bold, &format!("{} {}", invitation(&sheet.body, statement), typing.word));
     full.own("");
@@ -142,6 +145,9 @@ pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing:
     }
     if rows.len() > size.rows {
         rows.retain(|(at, _)| *at >= title);
+    }
+    if rows.len() > size.rows {
+        rows.retain(|(at, _)| !delay.contains(at));
     }
     let input = rows.iter().position(|(at, _)| *at == mark)?;
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
@@ -289,9 +295,9 @@ impl Writer {
             self.own(label);
             label = "";
         }
-        for (at, piece) in pieces(&visible::line(value), self.columns - INDENT - 1).into_iter().enumerate() {
-            let (label, frame) = if at == 0 { (label, '│') } else { ("", '┊') };
-            self.push(Look::Plain, format!(" {label:<LABEL$} {frame} {piece}"));
+        for (at, row) in visible::one_line(value, self.columns - LABEL - 3).enumerate() {
+            let label = if at == 0 { label } else { "" };
+            self.push(Look::Plain, format!(" {label:<LABEL$} {row}"));
         }
     }
 
@@ -310,7 +316,15 @@ impl Writer {
                         self.remark(&format!("({note})"));
                     }
                 }
-                Section::Note(words) => self.own(&visible::line(words)),
+                Section::Note(words) | Section::Delay(words) => self.own(&visible::line(words)),
+            }
+        }
+    }
+
+    fn delays(&mut self, sections: &[Section]) {
+        for section in sections {
+            if let Section::Delay(words) = section {
+                self.own(words);
             }
         }
     }
@@ -396,12 +410,7 @@ impl Writer {
     fn quote(&mut self, begins: &str, ends: &str, bytes: &[u8]) {
         self.rule('┌', begins);
         for row in visible::rows(bytes, self.columns - 1) {
-            let mut frame = row.chars().next().unwrap_or('│');
-            let text = row.get(frame.len_utf8() + 1..).unwrap_or_default();
-            for piece in pieces(text, self.columns - 3) {
-                self.push(Look::Plain, format!("{frame} {piece}"));
-                frame = '┊';
-            }
+            self.push(Look::Plain, row);
         }
         self.rule('└', ends);
     }
@@ -411,8 +420,10 @@ impl Writer {
         self.heading("WHAT YOU WOULD SIGN, word for word");
         self.rule('┌', "the statement begins");
         for line in statement.lines() {
-            for (at, piece) in pieces(line, self.columns - 3).into_iter().enumerate() {
-                self.push(Look::Plain, format!("{} {piece}", if at == 0 { '│' } else { '┊' }));
+            // A line that is no visible form never gets here; if it did, its own visible form would be shown.
+            let text = visible::unline(line).unwrap_or_else(|_| line.to_owned());
+            for row in visible::one_line(&text, self.columns - 1) {
+                self.push(Look::Plain, row);
             }
         }
         self.rule('└', "the statement ends");
@@ -436,7 +447,7 @@ fn pieces(text: &str, room: usize) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut used = 0;
     for c in text.chars() {
-        let wide = columns_of(c);
+        let wide = visible::columns(c);
         if used + wide > room && wide > 0 {
             out.push(String::new());
             used = 0;
@@ -455,7 +466,7 @@ fn words(text: &str, room: usize) -> Vec<String> {
     let mut used = 0;
     for word in text.split(' ') {
         for (at, piece) in pieces(word, room).into_iter().enumerate() {
-            let wide: usize = piece.chars().map(columns_of).sum();
+            let wide: usize = piece.chars().map(visible::columns).sum();
             let gap = usize::from(at == 0 && used > 0);
             if at > 0 || used + gap + wide > room {
                 out.push(String::new());
@@ -476,14 +487,6 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     pieces(text, columns).into_iter().next().unwrap_or_default()
 }
 
-/// The most columns that a terminal may give a character. Symbols outside ASCII count as two, because terminals disagree
-/// about them, and a row that is wider than thought would lose its end.
-fn columns_of(c: char) -> usize {
-    match u32::from(c) {
-        _ if c.width() == Some(0) => 0,
-        0x20..=0x7e | 0xa0..=0xff | 0x2026 | 0x2500..=0x257f => 1,
-        0x2000..=0x2e7f | 0x1_f000.. => 2,
-        _ if c.is_alphabetic() => c.width().unwrap_or(0),
-        _ => 2,
-    }
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

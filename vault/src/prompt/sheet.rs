@@ -34,6 +34,8 @@ pub(crate) enum Section {
     },
     /// Our own words, without anything hostile in them.
     Note(String),
+    /// Our own words on when a yes takes effect; they stand on the decision screen, too.
+    Delay(String),
 }
 
 /// What would be released.

@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,6 +33,9 @@ const HEARD: [(Signal, Notice); 6] = [
     (Signal::HUP, Notice::End),
     (Signal::CONT, Notice::End),
 ];
+
+/// How long a signal that ended a program is waited for here.
+const MEETING: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
 
 struct Registry {
     holders: Vec<(u64, PipeWriter)>,
@@ -69,6 +73,16 @@ impl Hold {
     /// Readable when [`Self::take`] has something.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.notices.as_fd()
+    }
+
+    /// Waits a moment for the Ctrl-C that ended a program, which comes to this process as well: it would end this one if it
+    /// came after the hold.
+    fn meet(&mut self, ended: ExitStatus) {
+        if [Signal::INT, Signal::QUIT].iter().any(|signal| ended.signal() == Some(signal.as_raw())) {
+            let mut fds = [PollFd::from_borrowed_fd(self.fd(), PollFlags::IN)];
+            // A signal that was sent to the program alone never comes here.
+            let _ = poll(&mut fds, Some(&MEETING));
+        }
     }
 
     /// The next signal, if one came.
@@ -117,7 +131,9 @@ pub(crate) fn supervise(child: &mut Child) -> io::Result<ExitStatus> {
             Err(error) => return Err(error.into()),
         }
         if !fds[0].revents().is_empty() {
-            return child.wait();
+            let status = child.wait()?;
+            hold.meet(status);
+            return Ok(status);
         }
         if hold.take() == Some(Notice::End) {
             child.kill()?;

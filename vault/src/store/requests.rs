@@ -263,15 +263,17 @@ pub(crate) fn find(
     found.map(|json| restore(&json, vault, owners)).transpose()
 }
 
-/// Requests, oldest first: those that wait for the owner, or every one.
+/// Requests, oldest first: those that wait for the owner and those that cool off, or every one.
 pub(crate) fn list(
     connection: &Connection,
     all: bool,
     vault: &Origin,
     owners: &Owners,
 ) -> Result<Vec<State>, WriteError> {
-    let mut rows =
-        connection.prepare_cached("SELECT record FROM request WHERE undecided = 1 OR ?1 ORDER BY filed_at, id")?;
+    // Within a JSON string both quotation marks would be escaped (RFC 8259, section 7), so the words stand for the stage alone.
+    let query = "SELECT record FROM request WHERE undecided = 1 OR ?1 OR instr(record, '\"cooling\":') > 0 ORDER BY \
+                 filed_at, id";
+    let mut rows = connection.prepare_cached(query)?;
     let rows = rows.query_map([all], text)?;
     rows.map(|json| restore(&json?, vault, owners)).collect()
 }
