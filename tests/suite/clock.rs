@@ -212,7 +212,8 @@ fn ten_years_that_the_owner_confirms_have_passed() {
     for request in [errand.released.clone(), errand.cooling.clone(), errand.waiting.clone()] {
         assert_ne!(errand.visitor.save(&request).status, 200);
     }
-    assert_eq!(errand.entries(), [0, 2, 1, 0], "of {DONE:?}");
+    // What cooled off looked undecided, and so it lapsed before its visitor's eyes.
+    assert_eq!(errand.entries(), [0, 2, 2, 0], "of {DONE:?}");
     // Life goes on ten years later.
     let request = errand.visitor.file_item(&errand.item.clone(), "a second book");
     assert_eq!(errand.approve(&request), 0);
