@@ -82,8 +82,9 @@ struct Request {
 /// Whether all releases are stopped.
 #[derive(Debug, Clone, Copy, Default)]
 struct Brake {
-    /// They may be.
+    /// They may be; and how often an owner has tried to stop them.
     stopping: bool,
+    tries: u64,
     /// They surely are, for the so-many-th time.
     stopped: Option<u64>,
     stops: u64,
@@ -288,7 +289,8 @@ impl Model {
     }
 
     fn may_be_stopped(&self, called: &Called) -> Verdict {
-        must(called.brake.stopping || self.brake.stopping, "stopped, though nobody stopped releases")
+        let between = self.brake.tries > called.brake.tries;
+        must(called.brake.stopping || self.brake.stopping || between, "stopped, though nobody stopped releases")
     }
 
     /// A visitor takes a request back.

@@ -79,6 +79,7 @@ impl Model {
     /// An owner stops all releases.
     pub fn stopping(&mut self) {
         self.brake.stopping = true;
+        self.brake.tries += 1;
     }
 
     /// That was taken.
