@@ -65,6 +65,20 @@ struct Running {
     writer: Writer,
     readers: Readers,
     heard: Receiver<Heard>,
+    /// Dropped last.
+    end: End,
+}
+
+/// Waits for the writer's thread: a process that ends while that closes the store takes the library away under it.
+struct End(tokio::sync::watch::Receiver<()>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let deadline = std::time::Instant::now() + DEADLINE;
+        while self.0.has_changed().is_ok() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 enum Heard {
@@ -152,7 +166,8 @@ impl Place {
         let clock = Timekeeper::new(standing.clock, Box::new(move || reading(clock())));
         let hooks = hooks(&tell, Arc::new(clock));
         let writer = Writer::start(connection, self.ground(), tip, standing.brake, log_key(), hooks).unwrap();
-        Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), heard }
+        let end = End(writer.ended());
+        Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), heard, end }
     }
 
     /// `ssh-keygen`'s signature over `statement`.
@@ -245,7 +260,7 @@ impl Running {
 
     /// Ends the writer's thread and waits until it has closed the file.
     fn stop(self) {
-        let Self { writer, readers, heard } = self;
+        let Self { writer, readers, heard, end: _end } = self;
         // The last connection to close empties the write-ahead log, which one that can only read cannot do.
         drop(readers);
         drop(writer);
