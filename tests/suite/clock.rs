@@ -296,6 +296,7 @@ fn a_link_outlives_every_jump_of_both_clocks() {
         errand.clock.set(walls[turn % 3]);
         clock.set(walls[(turn + 1) % 3]);
         assert!(errand.world.link_is_up());
+        // Not for luck: what is watched is that nothing ends while this much time passes, and each jump is lived with for a while.
         std::thread::sleep(Duration::from_millis(500));
     }
     errand.clock.set(Wall::Right);

@@ -303,6 +303,7 @@ impl World {
                     self.broken("the vault never answered again");
                     break;
                 }
+                // Of simulated time, between two looks before the deadline above.
                 sleep(Duration::from_millis(250)).await;
             }
         }
