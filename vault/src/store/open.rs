@@ -90,8 +90,9 @@ pub(crate) fn open(path: &Path, key: &StoreKey) -> Result<Connection, OpenError>
     if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
-    // SQLite takes an empty file for a new database, and removes a write-ahead log beside it, which may hold all there is.
-    if path.metadata().map_err(files::failed("look at", path))?.len() == 0 {
+    // SQLite takes an empty file, and one of a single byte, for a new database, and removes a write-ahead log beside it, which
+    // may hold all there is.
+    if path.metadata().map_err(files::failed("look at", path))?.len() <= 1 {
         return Err(OpenError::Empty(path.to_owned()));
     }
     let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)
