@@ -35,9 +35,12 @@ pub enum Hint {
 /// Why the vault gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// No vault is connected, or the call broke: whether it was carried out is unknown, and asking again is safe.
+    /// No vault is connected, and nothing was sent.
     #[error("the owner's vault is not connected; try again later")]
     Away,
+    /// The call broke after it may have been sent: whether it was carried out is unknown, and asking again is safe.
+    #[error("the connection to the owner's vault broke; try again later")]
+    Broken,
     /// The vault answered that it will not.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -281,7 +284,7 @@ impl Broker {
             Err(error) => {
                 note(&error);
                 self.give_up(&link, &error);
-                Err(BrokerError::Away)
+                Err(BrokerError::Broken)
             }
         }
     }
@@ -300,7 +303,7 @@ impl Broker {
         if let Ok(link) = self.link() {
             link.close(Goodbye::Protocol);
         }
-        BrokerError::Away
+        BrokerError::Broken
     }
 }
 

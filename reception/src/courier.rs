@@ -6,18 +6,20 @@ use crate::lobby::Paired;
 use crate::peer::Peer;
 use crate::spool::{self, NotKept, Offered, Spool, Unusable, Waiting};
 use node::files::FileError;
+use node::{Surroundings, Thinned};
 use shared::ids::Ticket;
 use shared::ids::TicketHash;
 use shared::message::{Filing, Refused, View};
 use shared::seal::{self, NotSealed};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, Notify};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
 /// After this, a vault that is connected but does not serve is asked again.
 const RETRY: Duration = Duration::from_secs(30);
@@ -26,7 +28,7 @@ const LATER: Duration = Duration::from_secs(600);
 
 /// Where a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Filed {
+pub enum Filed {
     /// To the vault.
     Vault,
     /// Into the spool.
@@ -35,7 +37,7 @@ pub(crate) enum Filed {
 
 /// Why a request went nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotFiled {
+pub enum NotFiled {
     /// The vault says no.
     #[error(transparent)]
     Refused(Refused),
@@ -48,87 +50,118 @@ pub(crate) enum NotFiled {
     /// The vault is away, and the request cannot be kept; the log says why.
     #[error("the vault is away, and the request cannot be kept here")]
     NotKept,
-    /// The connection broke after the request was sent, and it cannot be kept here either.
+    /// No clear answer came after the request was sent, and it cannot be kept here either.
     #[error("whether the request arrived is not known")]
     Uncertain,
 }
 
 /// How a request stands, as far as this node can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub enum Standing {
     /// It waits here.
     Kept,
-    /// It was set aside here, and the vault does not know it.
-    SetAside,
+    /// It was removed here at its visitor's wish, but the disk did not confirm that: it may be here again after the next start.
+    Removed,
+    /// It was set aside here, and the vault does not know it, or knows it no more.
+    SetAside(Offered),
     /// As the vault says.
     Vault(View),
 }
 
 /// What became of a withdrawal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Withdrawn {
-    /// The vault has seen to it.
-    Vault,
-    /// The request was removed here, before the vault ever had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// The vault has seen to it, and says so.
+    Vault(View),
+    /// The request was removed here, and was not sent since it was kept.
     Here,
-    /// It was removed here; the vault is away again, and may have received it before.
+    /// It was removed here; the vault cannot be asked, and may have received it before.
     HereAtLeast,
 }
 
-/// Why the next request stays in the spool.
+/// Why nothing more leaves the spool. A new link ends each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pause {
-    /// There is none, or no vault: until a link comes, or a request.
+    /// There is none, or no vault: until a request comes.
     Idle,
-    /// The vault does not take it now.
-    For(Duration),
+    /// The vault takes those that wait later: until then, or until a new request comes, which goes first.
+    Later(Duration),
+    /// The vault takes none now: a new request does not make it ready.
+    Retry,
+}
+
+impl Pause {
+    fn time(self) -> Option<Duration> {
+        match self {
+            Self::Idle => None,
+            Self::Later(time) => Some(time),
+            Self::Retry => Some(RETRY),
+        }
+    }
 }
 
 /// The way of requests to the vault. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Courier {
+pub struct Courier {
     broker: Broker,
     spool: Spool,
     paired: Arc<Paired>,
+    surroundings: Arc<dyn Surroundings>,
     wanted: Arc<Notify>,
     /// Requests that the vault takes only later, and from when on; those behind them go first.
     later: Arc<std::sync::Mutex<HashMap<TicketHash, Instant>>>,
     /// Held while a request is handed over or taken back, so that neither happens in the middle of the other.
     handover: Arc<Mutex<()>>,
+    /// What any number of requests can cause to be said.
+    troubles: Arc<std::sync::Mutex<Thinned<&'static str>>>,
 }
 
 impl Courier {
-    pub(crate) fn new(broker: Broker, spool: Spool, paired: Arc<Paired>) -> Self {
-        Self { broker, spool, paired, wanted: Arc::default(), later: Arc::default(), handover: Arc::default() }
+    pub(crate) fn new(broker: Broker, spool: Spool, paired: Arc<Paired>, surroundings: Arc<dyn Surroundings>) -> Self {
+        let troubles = Thinned::new("a request", "more requests: told of the newest");
+        Self {
+            broker,
+            spool,
+            paired,
+            surroundings,
+            wanted: Arc::default(),
+            later: Arc::default(),
+            handover: Arc::default(),
+            troubles: Arc::new(std::sync::Mutex::new(troubles)),
+        }
     }
 
-    /// Files a request; when this returns, it is durable where it says. Filing the same again is safe.
+    /// Files a request; when this returns, it is durable where it says. Filing the same again is safe. What waits here already
+    /// goes the way that it is on.
     ///
     /// # Errors
     /// [`NotFiled`]
-    pub(crate) async fn file(&self, ticket: &Ticket, filing: Filing) -> Result<Filed, NotFiled> {
-        let was_up = self.broker.up();
-        let error = match self.broker.file(filing.clone()).await {
-            Ok(()) => return Ok(Filed::Vault),
-            Err(error) => error,
-        };
-        match error {
-            BrokerError::Away | BrokerError::Refused(Refused::Unavailable) => {}
-            BrokerError::Refused(refused) => return Err(NotFiled::Refused(refused)),
+    pub async fn file(&self, ticket: &Ticket, filing: Filing) -> Result<Filed, NotFiled> {
+        let hash = ticket.hash();
+        if self.spool.holds(&hash) {
+            self.keep(ticket.clone(), filing, Offered::Never).await?;
+            return Ok(Filed::Spool);
         }
-        // With no link at the start nothing was sent; over one that broke, it may have arrived.
-        let sent = was_up && error == BrokerError::Away;
-        match self.keep(ticket.clone(), filing).await {
+        let offered = match self.broker.file(filing.clone()).await {
             Ok(()) => {
-                if sent {
-                    self.spool.mark(&ticket.hash(), Offered::Perhaps);
-                }
-                self.wanted.notify_one();
-                Ok(Filed::Spool)
+                self.spool.is_with_the_vault(hash.request());
+                return Ok(Filed::Vault);
             }
-            Err(_) if sent => Err(NotFiled::Uncertain),
+            Err(BrokerError::Away) => Offered::Never,
+            // A vault whose disk failed may find the request on it at its next start.
+            Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => Offered::Perhaps,
+            Err(BrokerError::Refused(refused)) => return Err(NotFiled::Refused(refused)),
+        };
+        match self.keep(ticket.clone(), filing, offered).await {
+            Ok(()) => Ok(Filed::Spool),
+            Err(_) if offered == Offered::Perhaps => Err(NotFiled::Uncertain),
             Err(not_filed) => Err(not_filed),
         }
+    }
+
+    /// How many requests wait here.
+    pub fn waiting(&self) -> usize {
+        self.spool.waiting()
     }
 
     /// Whether there is a vault to seal requests for.
@@ -140,15 +173,19 @@ impl Courier {
     ///
     /// # Errors
     /// [`BrokerError`] when only the vault could tell.
-    pub(crate) async fn standing(&self, ticket: &Ticket) -> Result<Standing, BrokerError> {
+    pub async fn standing(&self, ticket: &Ticket) -> Result<Standing, BrokerError> {
         let hash = ticket.hash();
+        if self.spool.may_come_back(&hash) {
+            return Ok(Standing::Removed);
+        }
         if self.spool.holds(&hash) {
             return Ok(Standing::Kept);
         }
-        match self.broker.status(ticket).await {
-            Ok(View::Closed) | Err(_) if self.spool.has_set_aside(hash.request()) => Ok(Standing::SetAside),
-            Ok(view) => Ok(Standing::Vault(view)),
-            Err(error) => Err(error),
+        match (self.broker.status(ticket).await, self.spool.set_aside_as(hash.request())) {
+            (Ok(View::Closed), Some(offered)) => Ok(Standing::SetAside(offered)),
+            (Err(_), Some(Offered::Never)) => Ok(Standing::SetAside(Offered::Never)),
+            (Ok(view), _) => Ok(Standing::Vault(view)),
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -156,14 +193,14 @@ impl Courier {
     ///
     /// # Errors
     /// [`BrokerError`] when only the vault could do it; [`Refused::Unavailable`] when this machine's disk does not do it.
-    pub(crate) async fn withdraw(&self, ticket: &Ticket) -> Result<Withdrawn, BrokerError> {
-        match self.take_out(ticket).await? {
-            Some(Offered::Never) => Ok(Withdrawn::Here),
-            Some(Offered::Perhaps) => {
-                let seen_to = self.broker.withdraw(ticket).await.is_ok();
-                Ok(if seen_to { Withdrawn::Vault } else { Withdrawn::HereAtLeast })
-            }
-            None => self.broker.withdraw(ticket).await.map(|_| Withdrawn::Vault),
+    pub async fn withdraw(&self, ticket: &Ticket) -> Result<Withdrawn, BrokerError> {
+        let removed = self.take_out(ticket).await?;
+        // Whatever was removed, the vault may have the same from an earlier time.
+        match (self.broker.withdraw(ticket).await, removed) {
+            (Ok(view), _) => Ok(Withdrawn::Vault(view)),
+            (Err(_), Some(Offered::Never)) => Ok(Withdrawn::Here),
+            (Err(_), Some(Offered::Perhaps)) => Ok(Withdrawn::HereAtLeast),
+            (Err(error), None) => Err(error),
         }
     }
 
@@ -171,7 +208,7 @@ impl Courier {
     async fn take_out(&self, ticket: &Ticket) -> Result<Option<Offered>, BrokerError> {
         let _handover = self.handover.lock().await;
         let (spool, hash) = (self.spool.clone(), ticket.hash());
-        blocking(move || spool.remove(&hash)).await.map_err(|error| {
+        self.blocking(move || spool.remove(&hash)).await.map_err(|error| {
             tracing::error!(%error, "a withdrawn request cannot be removed");
             Refused::Unavailable.into()
         })
@@ -181,18 +218,27 @@ impl Courier {
     pub(crate) async fn run(self) -> Infallible {
         let mut hints = self.broker.changes();
         loop {
-            match self.deliver().await {
-                Pause::Idle => tokio::select! {
-                    () = self.wanted.notified() => {}
-                    () = link_changed(&mut hints) => {}
-                },
-                // A new request does not make the vault ready; a new link may.
-                Pause::For(time) => drop(timeout(time, link_changed(&mut hints)).await),
+            let pause = self.deliver().await;
+            if pause == Pause::Retry {
+                tracing::info!(seconds = RETRY.as_secs(), "sealed requests wait; they are offered to the vault again");
+            }
+            let over = async {
+                match pause.time() {
+                    Some(time) => sleep(time).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = over => {}
+                () = self.wanted.notified(), if pause != Pause::Retry => {}
+                () = link_changed(&mut hints) => lock(&self.later).clear(),
             }
         }
     }
 
     async fn deliver(&self) -> Pause {
+        // One request that the vault cannot file may have its reason in itself; two in a row have it in the vault.
+        let mut failed = false;
         loop {
             let _handover = self.handover.lock().await;
             let peer = self.paired.borrow().clone();
@@ -200,37 +246,41 @@ impl Courier {
             let later = self.later();
             let Some(next) = self.spool.oldest(|ticket| !later.contains_key(ticket)) else {
                 let soonest = later.values().min().map(|at| at.saturating_duration_since(Instant::now()));
-                return soonest.map_or(Pause::Idle, Pause::For);
+                return soonest.map_or(Pause::Idle, Pause::Later);
             };
             match self.hand_over(&peer, &next).await {
-                Ok(()) => {}
-                Err(Stop::Later(time)) => {
-                    tracing::info!(request = %next.ticket.request(), seconds = time.as_secs(), "the vault takes it later");
-                    let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-                    later.insert(next.ticket, Instant::now() + time);
+                Ok(()) => failed = false,
+                Err(Stop::Later(time)) => self.put_off(next.ticket, time),
+                Err(Stop::Failed) if failed => return Pause::Retry,
+                Err(Stop::Failed) => {
+                    failed = true;
+                    self.put_off(next.ticket, RETRY);
                 }
                 Err(Stop::Aside(why)) => {
                     let (spool, ticket) = (self.spool.clone(), next.ticket);
-                    // Fails only when the process is stopping.
-                    let _ = tokio::task::spawn_blocking(move || spool.set_aside(&ticket, &why)).await;
+                    // `None` when the process is stopping.
+                    node::blocking(&*self.surroundings, move || spool.set_aside(&ticket, &why)).await;
                     self.broker.hint(Hint::Request(ticket));
                 }
-                Err(Stop::Pause(pause)) => {
-                    if let Pause::For(time) = pause {
-                        tracing::info!(
-                            seconds = time.as_secs(),
-                            "sealed requests wait; they are offered to the vault again"
-                        );
-                    }
-                    return pause;
-                }
+                Err(Stop::Pause(pause)) => return pause,
             }
         }
     }
 
+    /// Has a request offered again after this time, and those behind it before.
+    fn put_off(&self, ticket: TicketHash, time: Duration) {
+        self.trouble("later", format!("the vault takes {} in {} s", ticket.request(), time.as_secs()));
+        lock(&self.later).insert(ticket, Instant::now() + time);
+    }
+
+    /// Says what is wrong with a request.
+    fn trouble(&self, kind: &'static str, what: String) {
+        lock(&self.troubles).note(kind, what, Instant::now().into_std());
+    }
+
     /// The requests that wait here and are not to be offered yet.
     fn later(&self) -> HashMap<TicketHash, Instant> {
-        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut later = lock(&self.later);
         let now = Instant::now();
         later.retain(|ticket, at| *at > now && self.spool.holds(ticket));
         later.clone()
@@ -245,27 +295,26 @@ impl Courier {
             return Err(Stop::Pause(Pause::Idle));
         }
         let (spool, waiting, ticket) = (self.spool.clone(), next.clone(), next.ticket);
-        let sealed = tokio::task::spawn_blocking(move || spool.read(&waiting)).await;
-        let sealed = match sealed {
-            Ok(Ok(sealed)) => sealed,
-            Ok(Err(why)) if !why.passes() => return Err(Stop::Aside(why)),
-            Ok(Err(error)) => {
+        let read = node::blocking(&*self.surroundings, move || spool.read(&waiting).map_err(Unusable::passing)).await;
+        let sealed = match read {
+            Some(Ok(sealed)) => sealed,
+            Some(Err(Err(why))) => return Err(Stop::Aside(why)),
+            Some(Err(Ok(error))) => {
                 tracing::error!(%error, "a sealed request cannot be read now");
-                return Err(Stop::Pause(Pause::For(RETRY)));
+                return Err(Stop::Failed);
             }
             // The process is stopping.
-            Err(_) => return Err(Stop::Pause(Pause::For(RETRY))),
+            None => return Err(Stop::Pause(Pause::Retry)),
         };
         self.spool.mark(&ticket, Offered::Perhaps);
         match self.broker.forward(ticket, sealed).await {
             Ok(()) => self.delivered(next).await,
-            Err(BrokerError::Away) => return Err(Stop::Pause(Pause::For(RETRY))),
-            Err(BrokerError::Refused(refused)) => {
-                // A clear answer says that this try did not file it; an earlier one may have.
-                if refused != Refused::Unavailable {
-                    self.spool.mark(&ticket, next.offered);
-                }
-                return Err(stop(refused));
+            Err(BrokerError::Broken) => return Err(Stop::Pause(Pause::Retry)),
+            Err(BrokerError::Refused(Refused::Unavailable)) => return Err(Stop::Failed),
+            // This try did not file it; an earlier one may have.
+            Err(error) => {
+                self.spool.mark(&ticket, next.offered);
+                return Err(stop(error));
             }
         }
         Ok(())
@@ -274,7 +323,7 @@ impl Courier {
     async fn delivered(&self, next: &Waiting) {
         node::danger::point("spool:delivered");
         let (spool, ticket) = (self.spool.clone(), next.ticket);
-        if let Err(error) = blocking(move || spool.remove(&ticket)).await {
+        if let Err(error) = self.blocking(move || spool.remove(&ticket)).await {
             // The vault takes it for what it is: the same again.
             tracing::error!(%error, "a delivered request cannot be removed; it is sent once more after the next start");
             self.spool.forget(&ticket);
@@ -284,17 +333,36 @@ impl Courier {
         self.broker.hint(Hint::Request(ticket));
     }
 
-    async fn keep(&self, ticket: Ticket, filing: Filing) -> Result<(), NotFiled> {
+    async fn keep(&self, ticket: Ticket, filing: Filing, offered: Offered) -> Result<(), NotFiled> {
         let peer = self.paired.borrow().clone().ok_or(NotFiled::Unpaired)?;
-        let spool = self.spool.clone();
-        let kept = tokio::task::spawn_blocking(move || keep(&spool, &peer, &ticket, &filing)).await;
-        match kept {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                tracing::warn!("{error}");
-                Err(error.into())
+        let mut random = [0; 32];
+        let filled = self.surroundings.fill(&mut random);
+        let (spool, wanted) = (self.spool.clone(), self.wanted.clone());
+        // Whoever waits for this may be gone before it is done.
+        let keep = move || {
+            filled.map_err(|_| Failed::Random)?;
+            let sealed = seal::seal(peer.sealing(), peer.origin(), &filing, random)?;
+            spool.keep(peer.mark(), filing.ticket, spool::body(&ticket, &filing)?, sealed, offered)?;
+            wanted.notify_one();
+            Ok::<(), Failed>(())
+        };
+        match node::blocking(&*self.surroundings, keep).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                self.trouble("not kept", error.to_string());
+                Err(NotFiled::from(error))
             }
-            Err(_) => Err(NotFiled::NotKept),
+            None => Err(NotFiled::NotKept),
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+    ) -> io::Result<T> {
+        match node::blocking(&*self.surroundings, work).await {
+            Some(done) => done.map_err(io::Error::other),
+            None => Err(io::Error::other("the process is stopping")),
         }
     }
 }
@@ -305,19 +373,25 @@ enum Stop {
     Aside(Unusable),
     /// It is to be offered again after this, and others before it.
     Later(Duration),
+    /// It cannot be now, and others perhaps can.
+    Failed,
     /// Nothing more is for now.
     Pause(Pause),
 }
 
-/// What follows from the vault's refusal.
-fn stop(refused: Refused) -> Stop {
-    match refused {
-        Refused::Malformed | Refused::TooLarge => Stop::Aside(Unusable::Refused),
+/// What follows when the vault was not there, or refused.
+fn stop(error: BrokerError) -> Stop {
+    match error {
+        BrokerError::Refused(Refused::Malformed | Refused::TooLarge) => Stop::Aside(Unusable::Refused),
         // A quota is this request's own: nobody else waits for it.
-        Refused::Busy { retry_after } => Stop::Later(Duration::from_secs(retry_after.into()).min(LATER)),
-        Refused::Protocol | Refused::Unavailable | Refused::Collected | Refused::Paused | Refused::Answered => {
-            Stop::Pause(Pause::For(RETRY))
+        BrokerError::Refused(Refused::Busy { retry_after }) => {
+            Stop::Later(Duration::from_secs(retry_after.into()).min(LATER))
         }
+        BrokerError::Away
+        | BrokerError::Broken
+        | BrokerError::Refused(
+            Refused::Protocol | Refused::Unavailable | Refused::Collected | Refused::Paused | Refused::Answered,
+        ) => Stop::Pause(Pause::Retry),
     }
 }
 
@@ -351,25 +425,14 @@ impl From<Failed> for NotFiled {
     }
 }
 
-fn keep(spool: &Spool, peer: &Peer, ticket: &Ticket, filing: &Filing) -> Result<(), Failed> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|_| Failed::Random)?;
-    let sealed = seal::seal(peer.sealing(), peer.origin(), filing, random)?;
-    Ok(spool.keep(peer.mark(), filing.ticket, spool::body(ticket, filing)?, sealed)?)
-}
-
 /// Completes when a link or a pairing came or went.
 async fn link_changed(hints: &mut Receiver<Hint>) {
     // One that has missed hints may have missed this one; a sender that is gone sends no more.
     while matches!(hints.recv().await, Ok(Hint::Request(_))) {}
 }
 
-/// Runs what waits for the disk beside the runtime.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, FileError> + Send + 'static) -> io::Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(io::Error::other),
-        Err(gone) => Err(gone.into()),
-    }
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use crate::keys::{Keys, KeysError};
 use crate::library::Library;
 use crate::lobby::Lobby;
 use crate::peer::{PeerError, PeerFile};
-use crate::spool::{Spool, Unusable};
+use crate::spool::Spool;
 use crate::web;
 use link::{Identity, LinkError, Pins};
-use node::files;
+use node::files::{self, FileError};
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
 use shared::message::Name;
@@ -54,7 +54,7 @@ pub(crate) enum ServeError {
     Home(#[from] HomeError),
     /// The sealed requests.
     #[error(transparent)]
-    Spool(#[from] Unusable),
+    Spool(#[from] FileError),
     /// Pages cannot be served there.
     #[error("cannot listen on {address} for pages (http.listen): {source}{}", advice(source, "http.listen"))]
     Http {
@@ -83,6 +83,9 @@ pub(crate) enum ServeError {
     /// The link's thread has died.
     #[error("the link's thread ended by itself; its last log line tells why")]
     LinkEnded,
+    /// What hands sealed requests over has died.
+    #[error("what hands sealed requests over ended by itself, and none of them is lost; the last log line tells why")]
+    CourierEnded,
 }
 
 impl ServeError {
@@ -93,14 +96,14 @@ impl ServeError {
             Self::Key(error) => error.exit(),
             Self::Peer(error) => error.exit(),
             Self::Home(error) => error.exit(),
-            Self::Spool(Unusable::File(error)) => file_exit(error),
-            Self::Spool(Unusable::Damaged(_) | Unusable::OtherVault | Unusable::Refused)
-            | Self::Http { .. }
+            Self::Spool(error) => file_exit(error),
+            Self::Http { .. }
             | Self::Link { .. }
             | Self::Setup(_)
             | Self::System(_)
             | Self::Name(_)
-            | Self::LinkEnded => node::exit::FAILURE,
+            | Self::LinkEnded
+            | Self::CourierEnded => node::exit::FAILURE,
         }
     }
 }
@@ -172,7 +175,7 @@ async fn run(home: &Home, config: Config, keys: Keys) -> Result<(), ServeError> 
         surroundings: Arc::new(node::Machine),
     };
     let spool = Spool::open(home.spool())?;
-    let courier = Courier::new(lobby.broker.clone(), spool, lobby.paired.clone());
+    let courier = Courier::new(lobby.broker.clone(), spool, lobby.paired.clone(), lobby.surroundings.clone());
     let mut link = LinkThread::start(config.link_listen, keys.identity, lobby.clone(), home.vault_line()).await?;
     let addresses = Addresses { http: pages.local_addr()?, link: link.address };
     let written = home.addresses().map_err(HomeError::from)?;
@@ -180,10 +183,13 @@ async fn run(home: &Home, config: Config, keys: Keys) -> Result<(), ServeError> 
     tracing::info!("reception: page http://{}/ , link {}", addresses.http, addresses.link);
     tell_systemd(&[NotifyState::Ready]);
     tokio::spawn(watchdog(link.runtime.clone()));
-    link.runtime.spawn(courier.clone().run());
+    let delivery = link.runtime.spawn(courier.clone().run());
     let Lobby { broker, library, paired, .. } = lobby;
     let site = web::Site { broker, courier, library, paired, settings: settings(&config)? };
-    let ended = serve_pages(pages, site, signals, &mut link.ended).await;
+    let ended = tokio::select! {
+        ended = serve_pages(pages, site, signals, &mut link.ended) => ended,
+        _ = delivery => Err(ServeError::CourierEnded),
+    };
     tell_systemd(&[NotifyState::Stopping]);
     link.stop().await;
     remove(&written);

@@ -12,7 +12,7 @@ use node::files::{self, FileError, failed};
 use shared::ids::{Digest, RequestId, TicketHash};
 use shared::limits;
 use shared::seal::Sealed;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -25,12 +25,18 @@ const ASIDE: &str = "set-aside";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotKept {
     /// As many as may be.
-    #[error("{waiting} sealed requests wait here, {bytes} bytes with those set aside: there is no room for more")]
+    #[error(
+        "{waiting} sealed requests wait here, {bytes} bytes with those in {}: there is no room for more. Connect the vault, or \
+         delete what is set aside",
+        aside.display()
+    )]
     Full {
         /// How many wait.
         waiting: usize,
         /// What the whole spool takes.
         bytes: u64,
+        /// Where those are that were set aside.
+        aside: PathBuf,
     },
     /// The same ticket asked for something else before.
     #[error("another request is kept under the same ticket")]
@@ -58,25 +64,27 @@ pub(crate) enum Unusable {
 }
 
 impl Unusable {
-    /// Whether trying again may find another answer: not when the file is damaged or gone, or the disk cannot read it.
-    pub(crate) fn passes(&self) -> bool {
+    /// What may be otherwise at another try: not a file that is damaged or gone, or that the disk cannot read.
+    pub(crate) fn passing(self) -> Result<FileError, Self> {
+        let unreadable = rustix::io::Errno::IO.raw_os_error();
         match self {
-            Self::File(FileError::Io { source, .. }) => {
-                let unreadable = source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
-                source.kind() != io::ErrorKind::NotFound && !unreadable
+            Self::File(FileError::Io { ref source, .. })
+                if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(unreadable) =>
+            {
+                Err(self)
             }
-            Self::File(_) => true,
-            Self::Damaged(_) | Self::OtherVault | Self::Refused => false,
+            Self::File(error) => Ok(error),
+            Self::Damaged(_) | Self::OtherVault | Self::Refused => Err(self),
         }
     }
 }
 
 /// Whether a request may have reached the vault already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offered {
-    /// It has not left this machine.
+pub enum Offered {
+    /// It has not left this machine since it was kept.
     Never,
-    /// A connection broke while it was handed over, or this program was started again since.
+    /// It was sent, and no clear answer came; or this program was started again since.
     Perhaps,
 }
 
@@ -92,6 +100,12 @@ pub(crate) struct Waiting {
     body: Digest,
     /// Whether the vault may have it already.
     pub(crate) offered: Offered,
+}
+
+impl Offered {
+    fn or(self, other: Self) -> Self {
+        if self == Self::Never { other } else { self }
+    }
 }
 
 impl Waiting {
@@ -120,7 +134,7 @@ struct Index {
     waiting: Vec<Waiting>,
     /// Above every number in use.
     next: u64,
-    aside: HashSet<RequestId>,
+    aside: HashMap<RequestId, Offered>,
     aside_bytes: u64,
     /// Removed, but perhaps not for good: the flush failed.
     unflushed: HashSet<RequestId>,
@@ -151,12 +165,12 @@ impl Spool {
     /// what is damaged is set aside.
     ///
     /// # Errors
-    /// [`Unusable::File`]
-    pub(crate) fn open(folder: PathBuf) -> Result<Self, Unusable> {
+    /// [`FileError`]
+    pub(crate) fn open(folder: PathBuf) -> Result<Self, FileError> {
         Self::open_with(folder, files::sync_folder)
     }
 
-    fn open_with(folder: PathBuf, flush: fn(&Path) -> Result<(), FileError>) -> Result<Self, Unusable> {
+    fn open_with(folder: PathBuf, flush: fn(&Path) -> Result<(), FileError>) -> Result<Self, FileError> {
         files::make_folder(&folder)?;
         files::make_folder(&folder.join(ASIDE))?;
         let spool = Self(Arc::new(Inner { folder, flush, writer: Mutex::default(), index: Mutex::default() }));
@@ -167,40 +181,49 @@ impl Spool {
                 continue;
             }
             let found = entry::named(&name).map_err(Unusable::from).and_then(|id| read(&path, id));
-            match found {
+            match found.map_err(Unusable::passing) {
                 Ok(entry) => spool.index().add(Waiting::of(&entry, Offered::Perhaps)),
-                Err(why) if !why.passes() => spool.move_aside(&name, &why),
-                Err(why) => return Err(why),
+                Err(Err(why)) => spool.move_aside(&name, &why),
+                Err(Ok(error)) => return Err(error),
             }
         }
         spool.report();
         Ok(spool)
     }
 
-    /// Keeps a sealed request: when this returns, it is on the disk. The same again changes nothing, unless its file was
-    /// removed and that failed to be flushed: then it is written anew.
+    /// Keeps a sealed request: when this returns, it is on the disk. The same again changes nothing but whether the vault may
+    /// have it, unless its file was removed and that failed to be flushed: then it is written anew.
     ///
     /// # Errors
-    /// [`NotKept`]; nothing is kept then.
-    pub(crate) fn keep(&self, vault: Digest, ticket: TicketHash, body: Digest, sealed: Sealed) -> Result<(), NotKept> {
+    /// [`NotKept`]; nothing is kept then, unless the disk fails once more while it takes away what was half kept.
+    pub(crate) fn keep(
+        &self,
+        vault: Digest,
+        ticket: TicketHash,
+        body: Digest,
+        sealed: Sealed,
+        offered: Offered,
+    ) -> Result<(), NotKept> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        let (number, offered) = {
-            let index = self.index();
-            match index.find(id) {
-                Some(held) if (held.ticket, held.body) != (ticket, body) => return Err(NotKept::Other),
-                // It has its room already, but no file.
-                Some(held) if index.unflushed.contains(&id) => (index.next, held.offered),
-                Some(_) => return Ok(()),
-                None => {
-                    let (waiting, bytes) = (index.waiting.len(), index.bytes());
-                    if waiting >= limits::SPOOL || bytes + Entry::SIZE as u64 > limits::SPOOL_BYTES {
-                        return Err(NotKept::Full { waiting, bytes });
-                    }
-                    (index.next, Offered::Never)
+        let held = self.index().find(id).cloned();
+        let offered = match held {
+            Some(held) if (held.ticket, held.body) != (ticket, body) => return Err(NotKept::Other),
+            Some(held) => {
+                let offered = offered.or(held.offered);
+                self.mark(&ticket, offered);
+                // Else it has its room already, but no file.
+                if !self.index().unflushed.contains(&id) {
+                    return Ok(());
                 }
+                offered
+            }
+            None => {
+                self.make_room()?;
+                offered
             }
         };
+        let number = self.index().next;
         let entry = Entry { number, vault, ticket, body, sealed };
         node::danger::point("spool:before");
         self.write(&entry)?;
@@ -225,9 +248,25 @@ impl Spool {
         self.index().waiting.iter().any(|waiting| waiting.ticket == *ticket)
     }
 
-    /// Whether a request of this name was set aside.
-    pub(crate) fn has_set_aside(&self, id: RequestId) -> bool {
-        self.index().aside.contains(&id)
+    /// Whether this ticket's request was removed at its visitor's wish, and the disk did not confirm that: it waits no more,
+    /// but may be here again after the next start.
+    pub(crate) fn may_come_back(&self, ticket: &TicketHash) -> bool {
+        self.index().unflushed.contains(&ticket.request())
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.index().waiting.len()
+    }
+
+    /// Whether a request of this name was set aside, and whether the vault may have it all the same.
+    pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
+        self.index().aside.get(&id).copied()
+    }
+
+    /// From now on a request that was set aside counts as one that the vault has.
+    pub(crate) fn is_with_the_vault(&self, id: RequestId) {
+        self.index().aside.remove(&id);
     }
 
     /// What is to be sent, read from the disk.
@@ -283,14 +322,35 @@ impl Spool {
     pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        {
+        let offered = {
             let mut index = self.index();
             if index.unflushed.contains(&id) {
                 return;
             }
+            let offered = index.find(id).map(|waiting| waiting.offered);
             index.forget(id);
-        }
+            offered
+        };
         self.move_aside(&entry::name(id), why);
+        if let (Some(offered), Some(aside)) = (offered, self.index().aside.get_mut(&id)) {
+            *aside = offered;
+        }
+    }
+
+    /// # Errors
+    /// [`NotKept::Full`], [`NotKept::File`]
+    fn make_room(&self) -> Result<(), NotKept> {
+        let full = || {
+            let index = self.index();
+            let (waiting, bytes) = (index.waiting.len(), index.bytes());
+            let full = waiting >= limits::SPOOL || bytes + Entry::SIZE as u64 > limits::SPOOL_BYTES;
+            full.then(|| NotKept::Full { waiting, bytes, aside: self.0.folder.join(ASIDE) })
+        };
+        if full().is_some() {
+            // Somebody may have deleted what was set aside.
+            self.count_aside()?;
+        }
+        full().map_or(Ok(()), Err)
     }
 
     /// Says what waits, if anything does.
@@ -308,7 +368,8 @@ impl Spool {
         }
     }
 
-    /// Order: a temporary file, flushed; its name; the folder, flushed. What fails leaves nothing behind.
+    /// Order: a temporary file, flushed; its name; the folder, flushed. What fails is removed again, and that is flushed, as far
+    /// as the disk does it.
     fn write(&self, entry: &Entry) -> Result<(), FileError> {
         let path = self.path(entry.id());
         files::replace(&path, &entry.to_bytes()).inspect_err(|_| {
@@ -320,6 +381,9 @@ impl Spool {
                     }
                     Ok(()) | Err(_) => {}
                 }
+            }
+            if let Err(error) = files::sync_folder(&path) {
+                tracing::error!(%error, "a request that was not kept may be here again after the next start");
             }
         })
     }
@@ -338,13 +402,16 @@ impl Spool {
     }
 
     fn count_aside(&self) -> Result<(), FileError> {
-        let (mut names, mut bytes) = (HashSet::new(), 0);
+        let (mut found, mut bytes) = (HashMap::new(), 0);
+        let before = self.index().aside.clone();
         for (path, name) in listed(&self.0.folder.join(ASIDE))? {
             bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
-            names.extend(entry::named(&name));
+            if let Ok(id) = entry::named(&name) {
+                found.insert(id, before.get(&id).copied().unwrap_or(Offered::Perhaps));
+            }
         }
         let mut index = self.index();
-        (index.aside, index.aside_bytes) = (names, bytes);
+        (index.aside, index.aside_bytes) = (found, bytes);
         Ok(())
     }
 

@@ -1,17 +1,21 @@
 use super::*;
 use crate::testing::{Captured, Linked, SEALING, Vault, linked};
 use link::{CallError, Handler, ReplyWriter};
+use node::{Waiting, Work};
 use shared::ids::{TicketHash, unhex};
 use shared::limits;
 use shared::message::{Call, PROTOCOLS, Recipient, Reply, Subject, Welcome};
 use shared::text::Text;
-use shared::time::Time;
+use shared::time::{Reading, Time};
 use shared::tlog::Origin;
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Mutex as Lock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Far longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -40,6 +44,11 @@ impl Desk {
 
     fn purposes(&self) -> Vec<String> {
         self.filed.lock().unwrap().iter().map(|filing| filing.purpose.as_str().to_owned()).collect()
+    }
+
+    /// Waits until so many were taken.
+    async fn taken(&self, times: usize) {
+        soon(|| self.purposes().len() >= times).await;
     }
 
     async fn take(&self, filing: Option<Filing>, out: ReplyWriter) -> Result<(), CallError> {
@@ -103,7 +112,7 @@ impl Front {
         let root = tempfile::tempdir().unwrap();
         let spool = Spool::open(root.path().join("spool")).unwrap();
         let paired = Arc::new(Paired::new(Some(Arc::new(Vault::new("vault").peer()))));
-        Self { courier: Courier::new(Broker::default(), spool, paired), root, running: None }
+        Self { courier: Courier::new(Broker::default(), spool, paired, Arc::new(node::Machine)), root, running: None }
     }
 
     fn run(&mut self) {
@@ -142,6 +151,15 @@ impl Front {
         }
         below(self.root.path())
     }
+}
+
+async fn soon(come: impl Fn() -> bool) {
+    let waited = async {
+        while !come() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, waited).await.unwrap();
 }
 
 fn ticket(who: u8) -> Ticket {
@@ -234,6 +252,96 @@ async fn what_a_busy_vault_takes_later_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_new_request_does_not_wait_for_one_that_is_taken_later() {
+    let mut front = Front::new();
+    front.file(1).await.unwrap();
+    let busy = Refused::Busy { retry_after: 600 };
+    let desk = Desk::answering([busy, Refused::Unavailable].map(Answer::Refuse));
+    let _linked = front.connect(&desk).await;
+    front.run();
+    // Once the first was refused, the vault is not ready for the second, and then is.
+    soon(|| desk.answers.lock().unwrap().len() == 1).await;
+    assert_eq!(front.file(2).await, Ok(Filed::Spool));
+    soon(|| front.courier.waiting() == 1).await;
+    assert_eq!(desk.purposes(), purposes([2]));
+}
+
+#[tokio::test]
+async fn a_request_that_the_vault_cannot_file_holds_up_nobody_else() {
+    let mut front = Front::new();
+    for who in 1..=3 {
+        front.file(who).await.unwrap();
+    }
+    let desk = Desk::answering([Answer::Refuse(Refused::Unavailable)]);
+    let first = front.connect(&desk).await;
+    front.run();
+    soon(|| front.courier.waiting() == 1).await;
+    assert_eq!(desk.purposes(), purposes([2, 3]));
+    drop(first);
+    let _second = front.connect(&desk).await;
+    front.emptied().await;
+    assert_eq!(desk.purposes(), purposes([2, 3, 1]));
+}
+
+#[tokio::test]
+async fn what_waits_here_goes_no_other_way() {
+    let front = Front::new();
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    let desk = Desk::default();
+    let _linked = front.connect(&desk).await;
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    let other = Filing { purpose: Text::new("Another").unwrap(), ..filing(1) };
+    assert_eq!(front.courier.file(&ticket(1), other).await, Err(NotFiled::Refused(Refused::Malformed)));
+    assert!(desk.purposes().is_empty());
+}
+
+/// A machine whose disk does nothing before it is let.
+#[derive(Clone)]
+struct Slow {
+    disk: Arc<Semaphore>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Surroundings for Slow {
+    fn reading(&self) -> Reading {
+        node::Machine.reading()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error> {
+        node::Machine.fill(bytes)
+    }
+
+    fn beside(&self, work: Work) -> Waiting {
+        let disk = self.disk.clone();
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let done = tokio::spawn(async move {
+            let _turn = disk.acquire().await;
+            node::Machine.beside(work).await;
+        });
+        Box::pin(async { drop(done.await) })
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_who_goes_away_while_it_is_kept_leaves_a_request_that_arrives() {
+    let slow = Slow { disk: Arc::new(Semaphore::new(0)), asked: Arc::default() };
+    let mut front = Front::new();
+    front.courier.surroundings = Arc::new(slow.clone());
+    front.run();
+    let desk = Desk::answering([Answer::Lose]);
+    let _linked = front.connect(&desk).await;
+    let courier = front.courier.clone();
+    let visitor = tokio::spawn(async move { courier.file(&ticket(1), filing(1)).await });
+    soon(|| slow.asked.load(Ordering::Relaxed) > 0).await;
+    visitor.abort();
+    assert!(visitor.await.unwrap_err().is_cancelled());
+    slow.disk.add_permits(8);
+    desk.taken(2).await;
+    front.emptied().await;
+    assert_eq!(desk.purposes(), purposes([1, 1]));
+}
+
+#[tokio::test]
 async fn what_the_vault_cannot_open_is_set_aside_and_the_rest_arrives() {
     let mut front = Front::new();
     for who in 1..=3 {
@@ -244,7 +352,7 @@ async fn what_the_vault_cannot_open_is_set_aside_and_the_rest_arrives() {
     front.run();
     front.emptied().await;
     assert_eq!((desk.purposes(), front.aside()), (purposes([2, 3]), 1));
-    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside(Offered::Never)));
     // Filed after all, such as by an answer that was lost: then that is what counts.
     desk.filed.lock().unwrap().push(filing(1));
     assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Vault(View::Waiting)));
@@ -259,7 +367,11 @@ async fn what_was_sealed_for_another_vault_is_set_aside() {
     front.courier.broker.hint(Hint::Publication);
     front.emptied().await;
     assert_eq!(front.aside(), 1);
-    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside), "though no vault is connected");
+    assert_eq!(
+        front.courier.standing(&ticket(1)).await,
+        Ok(Standing::SetAside(Offered::Never)),
+        "though no vault is connected"
+    );
 }
 
 #[tokio::test]
@@ -269,8 +381,35 @@ async fn what_may_have_arrived_is_not_only_taken_back_here() {
     let _linked = front.connect(&desk).await;
     assert_eq!(front.file(1).await, Ok(Filed::Spool));
     assert_eq!(desk.purposes(), purposes([1]));
-    assert_eq!(front.courier.withdraw(&ticket(1)).await, Ok(Withdrawn::Vault));
+    assert_eq!(front.courier.withdraw(&ticket(1)).await, Ok(Withdrawn::Vault(View::Closed)));
     assert_eq!(*desk.withdrawn.lock().unwrap(), HashSet::from([ticket(1).hash()]));
+}
+
+#[tokio::test]
+async fn what_a_failing_vault_was_sent_may_be_with_it() {
+    let front = Front::new();
+    let desk = Desk::answering([Answer::Refuse(Refused::Unavailable)]);
+    let linked = front.connect(&desk).await;
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    drop(linked);
+    assert_eq!(front.courier.withdraw(&ticket(1)).await, Ok(Withdrawn::HereAtLeast));
+}
+
+#[tokio::test]
+async fn what_was_set_aside_and_may_have_arrived_is_not_called_unseen() {
+    let mut front = Front::new();
+    front.file(1).await.unwrap();
+    front.courier.spool.mark(&ticket(1).hash(), Offered::Perhaps);
+    front.courier.paired.send_replace(Some(Arc::new(Vault::new("other").peer())));
+    front.run();
+    front.emptied().await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Err(BrokerError::Away), "only the vault could tell");
+    let desk = Desk::default();
+    let _linked = front.connect(&desk).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside(Offered::Perhaps)));
+    assert_eq!(front.file(1).await, Ok(Filed::Vault));
+    desk.filed.lock().unwrap().clear();
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Vault(View::Closed)), "and was there");
 }
 
 #[tokio::test]
@@ -283,11 +422,12 @@ async fn a_request_is_taken_back_wherever_it_is() {
     assert_eq!(front.courier.withdraw(&ticket(1)).await, Ok(Withdrawn::Here));
     assert_eq!(front.courier.withdraw(&ticket(1)).await, Err(BrokerError::Away));
     front.courier.spool.mark(&ticket(2).hash(), Offered::Perhaps);
+    assert_eq!(front.courier.waiting(), 2);
     assert_eq!(front.courier.withdraw(&ticket(2)).await, Ok(Withdrawn::HereAtLeast));
     front.courier.spool.mark(&ticket(3).hash(), Offered::Perhaps);
     let _linked = front.connect(&desk).await;
-    assert_eq!(front.courier.withdraw(&ticket(3)).await, Ok(Withdrawn::Vault));
-    assert_eq!(front.courier.withdraw(&ticket(4)).await, Ok(Withdrawn::Vault));
+    assert_eq!(front.courier.withdraw(&ticket(3)).await, Ok(Withdrawn::Vault(View::Closed)));
+    assert_eq!(front.courier.withdraw(&ticket(4)).await, Ok(Withdrawn::Vault(View::Closed)));
     assert_eq!(*desk.withdrawn.lock().unwrap(), HashSet::from([ticket(3).hash(), ticket(4).hash()]));
     assert!(front.files().is_empty());
 }

@@ -298,7 +298,7 @@ async fn refusals_are_passed_on_and_confusion_ends_the_link() {
             "words" => broker.words(&ticket()).await.err(),
             _ => broker.answer(&ticket(), Nonce([3; 16]), answer()).await.err(),
         };
-        assert_eq!(error, Some(BrokerError::Away), "{confuse}");
+        assert_eq!(error, Some(BrokerError::Broken), "{confuse}");
         assert!(matches!(confused.ended().await, LinkError::Closed(_, Goodbye::Protocol)), "{confuse}");
         // The next link's arrival is told apart from this one's end.
         front.hint(|hint| *hint == Hint::Link).await;

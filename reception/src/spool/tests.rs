@@ -52,7 +52,7 @@ impl Place {
 }
 
 fn keep(spool: &Spool, who: u16) {
-    spool.keep(VAULT, ticket(who), Digest([2; 32]), sealed(who as u8)).unwrap();
+    spool.keep(VAULT, ticket(who), Digest([2; 32]), sealed(who as u8), Offered::Never).unwrap();
 }
 
 /// Takes everything out, oldest first.
@@ -93,19 +93,19 @@ fn the_same_again_is_one_and_another_under_its_name_is_refused() {
     let spool = place.open();
     keep(&spool, 5);
     let before = fs::read(place.file(5)).unwrap();
-    spool.keep(VAULT, ticket(5), Digest([2; 32]), sealed(99)).unwrap();
-    let other = spool.keep(VAULT, ticket(5), Digest([8; 32]), sealed(5));
+    spool.keep(VAULT, ticket(5), Digest([2; 32]), sealed(99), Offered::Never).unwrap();
+    let other = spool.keep(VAULT, ticket(5), Digest([8; 32]), sealed(5), Offered::Never);
     assert!(matches!(other, Err(NotKept::Other)), "{other:?}");
     let mut twin = ticket(5);
     twin.0[31] = 1;
     assert_eq!(twin.request(), ticket(5).request());
-    assert!(matches!(spool.keep(VAULT, twin, Digest([2; 32]), sealed(5)), Err(NotKept::Other)));
+    assert!(matches!(spool.keep(VAULT, twin, Digest([2; 32]), sealed(5), Offered::Never), Err(NotKept::Other)));
     assert!(!spool.holds(&twin) && spool.remove(&twin).unwrap().is_none());
     assert_eq!((fs::read(place.file(5)).unwrap(), place.names("").len()), (before, 1));
     // A restart forgets neither.
     let spool = place.open();
     keep(&spool, 5);
-    assert!(matches!(spool.keep(VAULT, ticket(5), Digest([8; 32]), sealed(5)), Err(NotKept::Other)));
+    assert!(matches!(spool.keep(VAULT, ticket(5), Digest([8; 32]), sealed(5), Offered::Never), Err(NotKept::Other)));
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn a_full_spool_takes_no_more_until_one_is_gone() {
     }
     let spool = place.open();
     let next = limits::SPOOL as u16;
-    let full = spool.keep(VAULT, ticket(next), Digest([2; 32]), sealed(1));
-    let Err(NotKept::Full { waiting, bytes }) = full else { panic!("{full:?}") };
+    let full = spool.keep(VAULT, ticket(next), Digest([2; 32]), sealed(1), Offered::Never);
+    let Err(NotKept::Full { waiting, bytes, .. }) = full else { panic!("{full:?}") };
     assert_eq!((waiting, bytes), (limits::SPOOL, (limits::SPOOL * Entry::SIZE) as u64));
     assert!(!place.file(next).exists());
     // The same as one that waits needs no room.
@@ -136,10 +136,10 @@ fn what_is_set_aside_takes_room_too() {
     fs::File::create(&ballast).unwrap().set_len(limits::SPOOL_BYTES - Entry::SIZE as u64).unwrap();
     let spool = place.open();
     keep(&spool, 1);
-    let full = spool.keep(VAULT, ticket(2), Digest([2; 32]), sealed(1));
-    assert!(matches!(full, Err(NotKept::Full { waiting: 1, bytes: limits::SPOOL_BYTES })), "{full:?}");
+    let full = spool.keep(VAULT, ticket(2), Digest([2; 32]), sealed(1), Offered::Never);
+    assert!(matches!(full, Err(NotKept::Full { waiting: 1, bytes: limits::SPOOL_BYTES, .. })), "{full:?}");
     fs::remove_file(ballast).unwrap();
-    keep(&place.open(), 2);
+    keep(&spool, 2);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn what_a_crash_or_a_bad_disk_left_is_told_apart_from_what_is_whole() {
     assert_eq!(place.names(ASIDE), [name(1), name(2), name(3), name(6), "notes.txt".into()]);
     assert!(!unfinished.exists() && place.names("").is_empty());
     for who in [1, 2, 3, 6] {
-        assert!(spool.has_set_aside(ticket(who).request()) && !spool.holds(&ticket(who)));
+        assert!(spool.set_aside_as(ticket(who).request()).is_some() && !spool.holds(&ticket(who)));
         assert!(log.text().contains(&name(who)), "{}", log.text());
     }
     let log = log.text();
@@ -235,7 +235,7 @@ fn what_was_removed_without_a_flush_and_is_filed_again_is_written_anew() {
     spool.mark(&ticket(1), Offered::Perhaps);
     refused(&spool, 1, "cannot flush");
     assert!(!place.file(1).exists());
-    let other = spool.keep(VAULT, ticket(1), Digest([8; 32]), sealed(5));
+    let other = spool.keep(VAULT, ticket(1), Digest([8; 32]), sealed(5), Offered::Never);
     assert!(matches!(other, Err(NotKept::Other)), "{other:?}");
     keep(&spool, 1);
     assert_eq!(place.names("").len(), 2, "what is called kept has a file");
@@ -256,7 +256,7 @@ fn what_was_removed_without_a_flush_is_neither_offered_nor_set_aside() {
     refused(&spool, 1, "cannot flush");
     assert_eq!(spool.oldest(|_| true).unwrap().ticket, ticket(2));
     spool.set_aside(&ticket(1), &spool.read(&first).unwrap_err());
-    assert!(spool.holds(&ticket(1)) && !spool.has_set_aside(ticket(1).request()));
+    assert!(spool.holds(&ticket(1)) && spool.set_aside_as(ticket(1).request()).is_none());
     refused(&spool, 1, "cannot remove for good");
 }
 
@@ -291,7 +291,7 @@ fn a_full_disk_keeps_nothing_half_and_goes_on_when_there_is_room() {
     let Some(disk) = std::env::var_os(SMALL_DISK).map(PathBuf::from) else { return on_a_small_disk(name) };
     let spool = Spool::open(disk.join("spool")).unwrap();
     let kept = (0..200).take_while(|who| {
-        let kept = spool.keep(VAULT, ticket(*who), Digest([2; 32]), sealed(1));
+        let kept = spool.keep(VAULT, ticket(*who), Digest([2; 32]), sealed(1), Offered::Never);
         if let Err(error) = &kept {
             assert!(error.to_string().contains("No space left"), "{error}");
         }
@@ -301,7 +301,7 @@ fn a_full_disk_keeps_nothing_half_and_goes_on_when_there_is_room() {
     assert!(kept > 3 && kept < 200, "{kept}");
     let names = || listed(&disk.join("spool")).unwrap().len();
     assert_eq!((names(), spool.holds(&ticket(kept))), (kept.into(), false));
-    assert!(spool.keep(VAULT, ticket(kept), Digest([2; 32]), sealed(1)).is_err());
+    assert!(spool.keep(VAULT, ticket(kept), Digest([2; 32]), sealed(1), Offered::Never).is_err());
     assert_eq!(names(), usize::from(kept));
     spool.remove(&ticket(0)).unwrap();
     keep(&spool, kept);

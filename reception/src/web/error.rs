@@ -106,10 +106,9 @@ impl Failure {
         }
     }
 
-    /// Why words did not reach the vault. With no link at the start nothing was sent; over one that broke, they may have
-    /// arrived.
-    pub(crate) fn of_sending(error: BrokerError, was_up: bool) -> Self {
-        if error == BrokerError::Away && was_up { Self::Uncertain } else { error.into() }
+    /// Why words did not reach the vault: over a link that broke, they may have arrived.
+    pub(crate) fn of_sending(error: BrokerError) -> Self {
+        if error == BrokerError::Broken { Self::Uncertain } else { error.into() }
     }
 
     /// What the visitor can do.
@@ -218,7 +217,7 @@ impl IntoResponse for Failure {
 impl From<BrokerError> for Failure {
     fn from(error: BrokerError) -> Self {
         match error {
-            BrokerError::Away => Self::Away,
+            BrokerError::Away | BrokerError::Broken => Self::Away,
             BrokerError::Refused(refused) => refused.into(),
         }
     }
@@ -267,6 +266,7 @@ mod tests {
     fn broker_errors_have_one_status_each() {
         let status = |error| Failure::from(error).status().as_u16();
         assert_eq!(status(BrokerError::Away), 503);
+        assert_eq!(status(BrokerError::Broken), 503);
         assert_eq!(status(BrokerError::Refused(Refused::Busy { retry_after: 9 })), 503);
         assert_eq!(status(BrokerError::Refused(Refused::Unavailable)), 503);
         assert_eq!(status(BrokerError::Refused(Refused::Malformed)), 502);

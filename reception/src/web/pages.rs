@@ -4,6 +4,7 @@ use super::cookies;
 use super::forms::{Ask, Faults};
 use super::media;
 use crate::spoken::{Kind, Spoken};
+use crate::spool::Offered;
 use askama::Template;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -198,7 +199,7 @@ impl RequestPage {
             | State::Unproven
             | State::Away
             | State::Kept
-            | State::SetAside
+            | State::SetAside(_)
             | State::Withdrawn(_) => None,
         }
     }
@@ -230,19 +231,30 @@ pub(crate) enum State {
     Away,
     /// It is here, sealed, and the vault does not have it yet.
     Kept,
-    /// It was here, and can never be handed over.
-    SetAside,
+    /// It was here, and can never be handed over from here.
+    SetAside(Before),
     /// It was here, and was removed at the visitor's wish.
     Withdrawn(Before),
 }
 
-/// Whether a request that was withdrawn here had been handed over before.
+/// Whether a request that is here no more had been handed over before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Before {
     /// It had not.
     No,
-    /// Only the vault could tell, and it is away.
+    /// Only the vault could tell, and it is away, or knows it no more.
     Unknown,
+    /// Only a removal that the disk did not confirm stands between: it may be here again.
+    Disk,
+}
+
+impl From<Offered> for Before {
+    fn from(offered: Offered) -> Self {
+        match offered {
+            Offered::Never => Self::No,
+            Offered::Perhaps => Self::Unknown,
+        }
+    }
 }
 
 impl State {
@@ -259,7 +271,7 @@ impl State {
             Self::Unsent(_) => "Not sent",
             Self::Away => "Away",
             Self::Kept => "Kept here",
-            Self::SetAside => "Not handed over",
+            Self::SetAside(_) => "Not handed over",
             Self::Withdrawn(_) => "Withdrawn",
         }
     }
@@ -277,7 +289,7 @@ impl State {
             Self::Unsent(_) => "unsent",
             Self::Away => "away",
             Self::Kept => "kept",
-            Self::SetAside => "set-aside",
+            Self::SetAside(_) => "set-aside",
             Self::Withdrawn(_) => "withdrawn",
         }
     }

@@ -26,14 +26,13 @@ pub(crate) async fn answer(
         Ok(words) => words,
         Err(bad) => return Ok(faulty(&app, &held, question, text, bad).await),
     };
-    let was_up = app.broker.up();
     let Err(error) = app.broker.answer(&held.ticket, question, words).await else {
         let held = Held { sent: Sent::Answer, ..held };
         let mut response = requests::back(&held);
         cookies::remember(&mut response, &headers, &held);
         return Ok(response);
     };
-    let failure = Failure::of_sending(error, was_up);
+    let failure = Failure::of_sending(error);
     if failure == Failure::Answered {
         return Ok(overtaken(&app, &held, question, text).await);
     }

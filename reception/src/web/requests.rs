@@ -107,7 +107,7 @@ pub(crate) async fn withdraw(
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
     let before = match app.courier.withdraw(&held.ticket).await? {
-        Withdrawn::Vault => return Ok(back(&held)),
+        Withdrawn::Vault(_) => return Ok(back(&held)),
         Withdrawn::Here => Before::No,
         Withdrawn::HereAtLeast => Before::Unknown,
     };

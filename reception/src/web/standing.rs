@@ -1,7 +1,7 @@
 //! How a request stands, as its page shows it: what the vault says, and the owner's words once they are verified.
 
 use super::error::Failure;
-use super::pages::{self, Draft, Notice, Ready, RequestPage, State};
+use super::pages::{self, Before, Draft, Notice, Ready, RequestPage, State};
 use super::{App, cookies::Held};
 use crate::courier::Standing;
 use crate::spoken::{self, Spoken};
@@ -28,7 +28,8 @@ pub(crate) enum Words {
 pub(crate) async fn look(app: &App, ticket: &Ticket) -> Result<State, Failure> {
     let view = match app.courier.standing(ticket).await? {
         Standing::Kept => return Ok(State::Kept),
-        Standing::SetAside => return Ok(State::SetAside),
+        Standing::Removed => return Ok(State::Withdrawn(Before::Disk)),
+        Standing::SetAside(offered) => return Ok(State::SetAside(offered.into())),
         Standing::Vault(view) => view,
     };
     Ok(match view {
@@ -74,7 +75,7 @@ pub(crate) fn page(app: &App, held: &Held, state: State, notice: Option<Notice>,
         | State::Ready(_)
         | State::Closed
         | State::Kept
-        | State::SetAside
+        | State::SetAside(_)
         | State::Withdrawn(_)
         | State::Unsent(_) => StatusCode::OK,
     };

@@ -172,7 +172,7 @@ impl Front {
         let peer = (pairing == Pairing::Kept).then(|| Arc::new(vault.peer()));
         let paired = Arc::new(Paired::new(peer));
         let spool = Spool::open(root.path().join("spool")).unwrap();
-        let courier = Courier::new(broker.clone(), spool, paired.clone());
+        let courier = Courier::new(broker.clone(), spool, paired.clone(), Arc::new(node::Machine));
         let settings = WebSettings { name: name("Mira"), trusted_proxies: vec![], secure_cookies_public_origin: None };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -296,7 +296,7 @@ async fn what_is_kept_can_be_taken_back_and_the_page_says_what_happened() {
     let mut front = Front::open(PAYLOAD).await;
     let (path, cookie) = front.file().await;
     let taken = front.send(&format!("POST {path}/withdraw"), &cookie, "").await;
-    assert!(status(&taken) == "200" && taken.1.contains("It was never handed over"), "{}", taken.1);
+    assert!(status(&taken) == "200" && taken.1.contains("It was not handed over"), "{}", taken.1);
     let away = front.send(&format!("GET {path}"), &cookie, "").await;
     assert!(away.1.contains("data-state=\"away\""), "{}", away.1);
     front.connect().await;

@@ -14,5 +14,5 @@ pub mod memory;
 mod surroundings;
 mod thinned;
 
-pub use surroundings::{Machine, Surroundings};
+pub use surroundings::{Machine, Surroundings, Waiting, Work, blocking};
 pub use thinned::{Thinned, WINDOW};

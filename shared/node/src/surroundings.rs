@@ -1,8 +1,15 @@
-//! The clocks and the randomness, as a driver takes them: the machine's, or made up by a simulator.
+//! The clocks, the randomness and the disk's time, as a driver takes them: the machine's, or made up by a simulator.
 
 use shared::time::{Boot, Reading, Time};
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::SystemTime;
+use tokio::sync::oneshot;
+
+/// Something that waits for the disk.
+pub type Work = Box<dyn FnOnce() + Send>;
+/// Completes once a [`Work`] is done, or never will be.
+pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a driver asks the world for, besides its network and its store.
 pub trait Surroundings: Send + Sync + 'static {
@@ -14,6 +21,10 @@ pub trait Surroundings: Send + Sync + 'static {
     /// # Errors
     /// When there is none to be had.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error>;
+
+    /// Does this beside the runtime, whether or not what is returned is polled to its end. While a process stops it may be left
+    /// undone.
+    fn beside(&self, work: Work) -> Waiting;
 
     /// What the wall clock shows, believed or not.
     fn wall(&self) -> Time {
@@ -36,6 +47,23 @@ impl Surroundings for Machine {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error> {
         getrandom::fill(bytes)
     }
+
+    fn beside(&self, work: Work) -> Waiting {
+        let done = tokio::task::spawn_blocking(work);
+        Box::pin(async { drop(done.await) })
+    }
+}
+
+/// Does what waits for the disk beside the runtime, and brings its result; `None` when the process stops before it is done.
+pub async fn blocking<T: Send + 'static>(
+    surroundings: &dyn Surroundings,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, result) = oneshot::channel();
+    // Nobody may wait for the result any more.
+    let wait = surroundings.beside(Box::new(move || drop(done.send(work()))));
+    wait.await;
+    result.await.ok()
 }
 
 /// The kernel's name for this start of the machine (random(4)); zeroes where it gives none, so that only the wall clock counts.
