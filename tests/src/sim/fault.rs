@@ -35,11 +35,15 @@ pub enum Fault {
     AnswerForgotten,
     /// A visitor's answer is stored with other words.
     AnswerAltered,
+    /// A reception's restart forgets what it keeps for the vault.
+    SpoolForgotten,
+    /// A request that is handed over again is filed again.
+    FiledTwice,
 }
 
 impl Fault {
     /// Each that the checker has to notice.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::LostWrite,
         Self::ToldBeforeCommit,
         Self::CountedLate,
@@ -55,5 +59,7 @@ impl Fault {
         Self::RevocationShown,
         Self::AnswerForgotten,
         Self::AnswerAltered,
+        Self::SpoolForgotten,
+        Self::FiledTwice,
     ];
 }

@@ -1,10 +1,10 @@
 //! The simulator: both real drivers over a simulated network, a simulated store and simulated clocks, all from one seed.
 //!
 //! A run is a single-threaded tokio runtime whose clock is paused, so that time passes only when everybody waits. What
-//! ships and runs here: the link with its QUIC and TLS, the reception's lobby and broker, the vault's lanes, service,
-//! sweeping and preparing, what is told after a commit, and the release core. What is made up: datagrams' fate
-//! ([`net`]), the store ([`store`], [`disk`]), power and clocks ([`power`]), visitors and the owners. [`model`] says what must be
-//! true.
+//! ships and runs here: the link with its QUIC and TLS, the reception's lobby, broker, courier and spool, the vault's lanes,
+//! service, sweeping and preparing, what is told after a commit, and the release core. What is made up: datagrams' fate
+//! ([`net`]), the vault's store ([`store`], [`disk`]), how long the reception's disk takes ([`front`]), power and clocks
+//! ([`power`]), visitors and the owners. [`model`] says what must be true.
 //!
 //! A seed gives the same events at the same simulated instants each time. TLS draws its keys from the system, so no bytes of
 //! datagrams are compared; their order, times, ends and lengths are.
@@ -12,6 +12,7 @@
 pub mod dice;
 pub mod disk;
 pub mod fault;
+pub mod front;
 pub mod keys;
 pub mod model;
 pub mod net;

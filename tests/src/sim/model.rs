@@ -5,6 +5,7 @@
 //! held twice, as *sure* and as *possible*. A reply must not contradict what was sure before its call began, and must be
 //! explained by what was possible when it came.
 
+mod filing;
 mod owners;
 
 pub use owners::Deed;
@@ -51,6 +52,9 @@ pub struct Terms {
 struct Request {
     tried: Vec<(Filing, LaneId)>,
     accepted: Option<(Filing, LaneId)>,
+    /// What receptions have promised to hand over; and whether its visitor's own has.
+    kept: Vec<(Filing, LaneId)>,
+    promised: bool,
     /// The vault's clock when it may have been filed first, and last.
     filed: Option<(Time, Time)>,
     /// Approvals that may have been taken, and the earliest that they may; one alone once it is sure.
@@ -71,7 +75,7 @@ struct Request {
     answered: BTreeSet<Nonce>,
     /// Answers that may have been taken, and those that surely were.
     answers: BTreeSet<(Nonce, String)>,
-    kept: BTreeSet<(Nonce, String)>,
+    lasting: BTreeSet<(Nonce, String)>,
     /// Words of refusal that may have been said, and whether some surely were.
     refusals: BTreeSet<String>,
     refused: bool,
@@ -174,34 +178,6 @@ impl Model {
         Called { ticket, at: Instant::now(), before, brake: self.brake, calm: self.calm }
     }
 
-    /// A visitor files.
-    pub fn filing(&mut self, filing: &Filing, lane: LaneId) -> Called {
-        let now = self.wall.earliest(Instant::now());
-        let request = self.requests.entry(filing.ticket).or_default();
-        request.tried.push((filing.clone(), lane));
-        request.filed = Some((request.filed.map_or(now, |f| f.0.min(now)), now));
-        self.called(filing.ticket)
-    }
-
-    /// What came of filing.
-    pub fn filed(&mut self, called: &Called, filing: &Filing, lane: LaneId, answer: Result<(), NoAnswer>) -> Verdict {
-        let (this, latest) = ((filing.clone(), lane), self.wall.latest());
-        let request = self.request(called.ticket)?;
-        // It may have been carried out at any time until now, and may still be.
-        request.filed = request.filed.map(|(first, last)| (first, last.max(latest)));
-        match answer {
-            Ok(()) => {
-                let other = request.accepted.replace(this.clone()).is_some_and(|accepted| accepted != this);
-                must(!other, "two different filings of one id were acknowledged")
-            }
-            Err(NoAnswer::Refused(Refused::Malformed)) => {
-                must(called.before.accepted != Some(this.clone()), "an acknowledged filing was refused when repeated")?;
-                must(request.tried.iter().any(|tried| *tried != this), "a filing without a rival was refused")
-            }
-            Err(other) => self.no_answer(called, other),
-        }
-    }
-
     /// What `status` and `withdraw` answered.
     pub fn viewed(&mut self, called: &Called, view: &View) -> Verdict {
         let before = &called.before;
@@ -235,8 +211,8 @@ impl Model {
             View::Closed => {
                 let revoked = request.revoking.is_some_and(|at| self.ripe(&request, at.min(latest)));
                 let ended = request.withdrawing || revoked || request.over(latest);
-                let lost = before.accepted.is_some() && !ended;
-                must(!lost, "closed without a reason: an acknowledged request was lost")
+                let held = before.accepted.is_some() || before.promised && !request.has_rivals();
+                must(!held || ended, "closed without a reason: an acknowledged request was lost")
             }
         }
     }
@@ -249,7 +225,9 @@ impl Model {
         must(!before.released, "open, though it was released before")?;
         must(!before.withdrawn, "open, though it was withdrawn")?;
         must(!before.revoked || self.rules.cooling > 0, "open, though its release was revoked")?;
-        let end = request.filed.map(|(_, last)| last.plus(limits::ASKING_LIFE + ROUNDING));
+        // What is kept may be filed at any time.
+        let late = if request.kept.is_empty() { Time::from_unix(0) } else { self.wall.latest() };
+        let end = request.filed.map(|(_, last)| last.max(late).plus(limits::ASKING_LIFE + ROUNDING));
         must(end.is_some_and(|end| self.wall.earliest(called.at) < end), "open, though its time is over")
     }
 
@@ -402,7 +380,7 @@ impl Model {
             Ok(()) if request.over(latest) || request.taken_back() => Ok(()),
             Ok(()) => {
                 request.answered.insert(question);
-                request.kept.insert((question, words.to_owned()));
+                request.lasting.insert((question, words.to_owned()));
                 Ok(())
             }
             Err(NoAnswer::Refused(Refused::Answered)) => {
@@ -412,12 +390,6 @@ impl Model {
             }
             Err(why) => self.no_answer(called, why),
         }
-    }
-
-    /// Whether this filing was acknowledged.
-    pub fn is_acknowledged(&self, filing: &Filing, lane: LaneId) -> bool {
-        let accepted = self.requests.get(&filing.ticket).and_then(|request| request.accepted.as_ref());
-        accepted.is_some_and(|accepted| *accepted == (filing.clone(), lane))
     }
 
     fn request(&mut self, ticket: TicketHash) -> Result<&mut Request, String> {

@@ -73,6 +73,7 @@ struct Port {
 }
 
 struct State {
+    start: Instant,
     seed: u64,
     weather: Weather,
     parted: BTreeSet<IpAddr>,
@@ -93,6 +94,7 @@ impl Net {
     /// A quiet network.
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
+            start: Instant::now(),
             seed,
             weather: Weather::FAIR,
             parted: BTreeSet::new(),
@@ -150,7 +152,7 @@ impl State {
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let ordinal = self.sent;
         self.sent += 1;
-        let line = format!("{ordinal} {from} {to} {}\n", bytes.len());
+        let line = format!("{ordinal} {} {from} {to} {}\n", self.start.elapsed().as_millis(), bytes.len());
         self.digest.update(line);
         if let Some((whose, longest)) = &mut self.longest
             && *whose == to.ip()

@@ -1,14 +1,15 @@
 //! A visitor: files, asks, files again, takes back, reads the owners' words, answers, and collects with several devices that
 //! break off and resume.
 //!
-//! A new act is a variant of `Act`, its weight in `ACTS`, its arm in `act`, and a function that asks the broker, notes
-//! what came, and hands it to the model.
+//! A new act is a variant of `Act`, its weight in `ACTS`, its arm in `act`, and a function that asks the courier or the broker,
+//! notes what came, and hands it to the model.
 
 use super::dice::Dice;
+use super::front::Front;
 use super::keys::KEYS;
 use super::model::{Called, Delivered, NoAnswer, Words};
 use super::world::{Phase, World};
-use reception::driver::{Broker, BrokerError, Collected};
+use reception::driver::{BrokerError, Collected, Filed, NotFiled, Standing, Withdrawn};
 use shared::ids::{CollectionId, ItemId, Nonce, RequestId, Ticket};
 use shared::message::{Delivery, Filing, Recipient, Refused, Subject, View};
 use shared::receipt::Receipt;
@@ -53,6 +54,11 @@ const ACTS: [(u64, Act); 9] = [
     (6, Act::Nobodys),
 ];
 
+/// The same of whoever was told that the reception keeps the request.
+const PATIENT: [(u64, Act); 4] = [(30, Act::FileAgain), (3, Act::FileOther), (60, Act::Look), (7, Act::Withdraw)];
+/// The same of whoever has no answer yet.
+const EAGER: [(u64, Act); 3] = [(85, Act::FileAgain), (5, Act::FileOther), (10, Act::Look)];
+
 /// One visitor and the request that it files.
 pub struct Visitor {
     world: Arc<World>,
@@ -85,13 +91,16 @@ impl Visitor {
         let start = self.dice.from(0..20_000);
         sleep(Duration::from_millis(start)).await;
         while self.world.phase() != Phase::Calm {
-            if self.world.model().is_acknowledged(&self.filing, lane(self.front)) {
-                let act = self.dice.weighted(&ACTS);
-                self.act(act).await;
+            let (filing, lane) = (&self.filing, lane(self.front));
+            let acts = if self.world.model().is_acknowledged(filing, lane) {
+                ACTS.as_slice()
+            } else if self.world.model().is_promised(filing.ticket) {
+                PATIENT.as_slice()
             } else {
-                let act = self.dice.weighted(&[(85, Act::FileAgain), (5, Act::FileOther), (10, Act::Look)]);
-                self.act(act).await;
-            }
+                EAGER.as_slice()
+            };
+            let act = self.dice.weighted(acts);
+            self.act(act).await;
             let pause = self.dice.from(100..6000);
             sleep(Duration::from_millis(pause)).await;
         }
@@ -99,7 +108,9 @@ impl Visitor {
 
     /// In a calm world every call is answered, what is ready arrives whole, and an answer to an open question is kept.
     pub async fn conclude(&mut self) {
-        if self.world.model().is_acknowledged(&self.filing, lane(self.front)) {
+        // What was acknowledged is there, also before it is filed again.
+        self.look().await;
+        if self.world.model().is_filed(&self.filing, lane(self.front)) {
             self.act(Act::FileAgain).await;
         }
         let view = self.compare_sizes().await;
@@ -130,7 +141,10 @@ impl Visitor {
             self.world.note(&format!("answers of at most {size} and {nobodys} bytes"));
             let ready = matches!(own, Some(View::Ready(_)) | None);
             view = own;
-            if ready || size.abs_diff(nobodys) <= FRAMING {
+            if ready {
+                return view;
+            }
+            if size.abs_diff(nobodys) <= FRAMING {
                 self.world.saw("sizes were compared");
                 return view;
             }
@@ -163,23 +177,29 @@ impl Visitor {
         }
     }
 
-    fn broker(&self, front: usize) -> Result<Broker, NoAnswer> {
-        self.world.broker(front).ok_or(NoAnswer::Away)
+    fn front(&self, front: usize) -> Result<Front, NoAnswer> {
+        self.world.front(front).ok_or(NoAnswer::Away)
     }
 
     async fn file(&self, front: usize, filing: Filing) {
         let called = self.world.model().filing(&filing, lane(front));
-        let answer = match self.broker(front) {
-            Ok(broker) => broker.file(filing.clone()).await.map_err(no_answer),
+        let answer = match self.front(front) {
+            Ok(front) => front.courier.file(&self.ticket, filing.clone()).await.map_err(not_filed),
             Err(away) => Err(away),
         };
         self.world.saw(match answer {
-            Ok(()) => "a filing was acknowledged",
+            Ok(Filed::Vault) => "a filing was acknowledged",
+            Ok(Filed::Spool) => "a filing was kept at the reception",
             Err(NoAnswer::Refused(Refused::Malformed)) => "a filing with other words was refused",
             Err(why) => unanswered(why),
         });
         self.note(&called, &format!("file at {front} {}: {answer:?}", filing.purpose.as_str()));
-        let verdict = self.world.model().filed(&called, &filing, lane(front), answer);
+        let this = (filing, lane(front));
+        let verdict = match answer {
+            Ok(Filed::Vault) => self.world.model().filed(&called, this),
+            Ok(Filed::Spool) => self.world.model().kept_here(&called, this, front == self.front),
+            Err(why) => self.world.model().not_filed(&called, &this, why),
+        };
         self.world.judge(verdict);
     }
 
@@ -189,33 +209,42 @@ impl Visitor {
 
     async fn status(&self, ticket: &Ticket) -> Option<View> {
         let called = self.world.model().called(ticket.hash());
-        let answer = match self.broker(self.front) {
-            Ok(broker) => broker.status(ticket).await.map_err(no_answer),
+        let answer = match self.front(self.front) {
+            Ok(front) => front.courier.standing(ticket).await.map_err(no_answer),
             Err(away) => Err(away),
         };
         self.world.saw(match answer {
-            Ok(View::Waiting) => "waiting",
-            Ok(View::Question) => "a question",
-            Ok(View::Ready(_)) => "ready",
-            Ok(View::Paused) => "stopped",
-            Ok(View::Refused) => "refused in words",
-            Ok(View::Closed) => "closed",
+            Ok(Standing::Kept) => "a kept request was looked at",
+            Ok(Standing::SetAside(_)) => "a request was set aside",
+            Ok(Standing::Removed) => "a removal was not confirmed",
+            Ok(Standing::Vault(View::Waiting)) => "waiting",
+            Ok(Standing::Vault(View::Question)) => "a question",
+            Ok(Standing::Vault(View::Ready(_))) => "ready",
+            Ok(Standing::Vault(View::Paused)) => "stopped",
+            Ok(Standing::Vault(View::Refused)) => "refused in words",
+            Ok(Standing::Vault(View::Closed)) => "closed",
             Err(why) => unanswered(why),
         });
         self.note(&called, &format!("status: {answer:?}"));
-        let verdict = match &answer {
-            Ok(view) => self.world.model().viewed(&called, view),
-            Err(why) => self.world.model().no_answer(&called, *why),
+        let (view, verdict) = match answer {
+            Ok(Standing::Vault(view)) => {
+                let verdict = self.world.model().viewed(&called, &view);
+                (Some(view), verdict)
+            }
+            Ok(Standing::Kept) => (None, self.world.model().is_kept(&called)),
+            Ok(Standing::SetAside(_)) => (None, self.world.model().is_set_aside(&called)),
+            Ok(Standing::Removed) => (None, Err("a disk that does not fail did not confirm a removal".into())),
+            Err(why) => (None, self.world.model().no_answer(&called, why)),
         };
         self.world.judge(verdict);
-        answer.ok()
+        view
     }
 
     /// Reads what the owners say, with its proof.
     async fn read_words(&mut self) {
         let called = self.world.model().called(self.ticket.hash());
-        let answer = match self.broker(self.front) {
-            Ok(broker) => broker.words(&self.ticket).await.map_err(no_answer),
+        let answer = match self.front(self.front) {
+            Ok(front) => front.broker.words(&self.ticket).await.map_err(no_answer),
             Err(away) => Err(away),
         };
         let (words, verdict) = match answer {
@@ -244,10 +273,10 @@ impl Visitor {
         let Some(question) = self.question else { return };
         let words = format!("Answer {}.", self.dice.from(0..3));
         let called = self.world.model().answering(self.ticket.hash(), question, &words);
-        let answer = match self.broker(self.front) {
-            Ok(broker) => {
+        let answer = match self.front(self.front) {
+            Ok(front) => {
                 let text = Text::new(words.clone()).unwrap();
-                broker.answer(&self.ticket, question, text).await.map_err(no_answer)
+                front.broker.answer(&self.ticket, question, text).await.map_err(no_answer)
             }
             Err(away) => Err(away),
         };
@@ -263,16 +292,22 @@ impl Visitor {
 
     async fn withdraw(&self) {
         let called = self.world.model().withdrawing(self.ticket.hash());
-        let answer = match self.broker(self.front) {
-            Ok(broker) => broker.withdraw(&self.ticket).await.map_err(no_answer),
+        let answer = match self.front(self.front) {
+            Ok(front) => front.courier.withdraw(&self.ticket).await.map_err(no_answer),
             Err(away) => Err(away),
         };
         self.note(&called, &format!("withdraw: {answer:?}"));
         let verdict = match &answer {
-            Ok(view) => self.world.model().withdrawn(&called, view),
+            Ok(Withdrawn::Vault(view)) => self.world.model().withdrawn(&called, view),
+            Ok(Withdrawn::Here | Withdrawn::HereAtLeast) => self.world.model().removed(&called),
             Err(why) => self.world.model().no_answer(&called, *why),
         };
         self.world.judge(verdict);
+        match answer {
+            Ok(Withdrawn::Here) => self.world.saw("a kept request was taken back"),
+            Ok(Withdrawn::HereAtLeast) => self.world.saw("a request that may have left was taken back"),
+            Ok(Withdrawn::Vault(_)) | Err(_) => {}
+        }
     }
 
     /// With any device, from where it is or from anywhere, to the end or not.
@@ -293,8 +328,8 @@ impl Visitor {
     async fn collect(&mut self, device: usize, offset: u64, pieces: usize) {
         let collection = self.held[device].0;
         let called = self.world.model().collecting(self.ticket.hash(), collection);
-        let answer = match self.broker(self.front) {
-            Ok(broker) => broker.collect(&self.ticket, collection, offset).await.map_err(no_answer),
+        let answer = match self.front(self.front) {
+            Ok(front) => front.broker.collect(&self.ticket, collection, offset).await.map_err(no_answer),
             Err(away) => Err(away),
         };
         let why = match answer {
@@ -419,7 +454,17 @@ fn unanswered(why: NoAnswer) -> &'static str {
 
 fn no_answer(error: BrokerError) -> NoAnswer {
     match error {
-        BrokerError::Away => NoAnswer::Away,
+        BrokerError::Away | BrokerError::Broken => NoAnswer::Away,
         BrokerError::Refused(refused) => NoAnswer::Refused(refused),
+    }
+}
+
+fn not_filed(error: NotFiled) -> NoAnswer {
+    match error {
+        NotFiled::Refused(refused) => NoAnswer::Refused(refused),
+        // The reception's power went.
+        NotFiled::NotKept | NotFiled::Uncertain => NoAnswer::Away,
+        // Neither comes about here, and the model takes it for a fault.
+        NotFiled::Unpaired | NotFiled::NoRoom => NoAnswer::Refused(Refused::TooLarge),
     }
 }

@@ -1,8 +1,9 @@
 //! One seed's world: a vault and its receptions, the weather over them, and what is checked at the end.
 
 use super::dice::Dice;
-use super::disk::{Disk, Ground, Item, Troubles};
+use super::disk::{Disk, Ground, Item, Logged, Troubles};
 use super::fault::Fault;
+use super::front::{self, Front};
 use super::keys::{FRONTS, KEYS, OWNERS};
 use super::model::{Called, Model, Rules};
 use super::net::{Net, Weather};
@@ -11,7 +12,6 @@ use super::power::{Power, Wall};
 use super::store::MemoryStore;
 use super::visitor::{Visitor, lane};
 use super::{Outcome, owner, storm};
-use reception::driver::Broker;
 use sha2::{Digest as _, Sha256};
 use shared::ids::{ItemId, Ticket};
 use shared::statement::Statement;
@@ -20,7 +20,6 @@ use shared::tlog::LeafKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -29,7 +28,7 @@ use vault::driver::{Driver, Lane};
 use vault_core::{Going, Stage};
 
 /// 2026-11-23, noon.
-const NOON: u64 = 1_795_435_200;
+pub const NOON: u64 = 1_795_435_200;
 /// Once nothing is wrong any more, the vault answers within this: a dead link's idle time, the longest pause between two
 /// dials, and a handshake.
 const RECOVERY: Duration = Duration::from_secs(55);
@@ -39,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const DRILL: Duration = Duration::from_secs(10);
 /// Once the owners have settled everything, time brings about what was due within this.
 const SETTLED: Duration = Duration::from_secs(5);
+/// Where nothing is wrong, what a reception keeps is with the vault after this: the longest pause between two tries, and time
+/// for each.
+const DELIVERY: Duration = Duration::from_secs(60);
 /// After this a task that should end has not.
 const END: Duration = Duration::from_secs(300);
 
@@ -77,7 +79,7 @@ pub struct World {
     model: Mutex<Model>,
     trace: Mutex<Trace>,
     vault: Mutex<Option<(MemoryStore, Power)>>,
-    fronts: Vec<Mutex<Option<(Broker, Power)>>>,
+    fronts: Vec<Mutex<Option<Front>>>,
     phase: Mutex<Phase>,
 }
 
@@ -90,7 +92,8 @@ pub fn ip(node: usize) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, node as u8 + 1).into()
 }
 
-fn address(front: usize) -> SocketAddr {
+/// Where a reception waits for the vault.
+pub fn address(front: usize) -> SocketAddr {
     SocketAddr::new(ip(front + 1), 7443)
 }
 
@@ -105,7 +108,7 @@ pub async fn run(seed: u64, fault: Fault, keep_lines: bool) -> Outcome {
     let items = world.furnish(&mut dice);
     tokio::spawn(keep_vault(world.clone(), Dice::of(seed, 2)));
     for front in 0..fronts {
-        tokio::spawn(keep_front(world.clone(), front, Dice::of(seed, 10 + front as u64)));
+        tokio::spawn(front::keep(world.clone(), front, Dice::of(seed, 10 + front as u64), fault));
     }
     let mut owners = Owners::new(world.clone(), Dice::of(seed, 3));
     let owners = tokio::spawn(async move {
@@ -132,6 +135,7 @@ pub async fn run(seed: u64, fault: Fault, keep_lines: bool) -> Outcome {
         world.settle(owners).await;
     }
     *lock(&world.phase) = Phase::Calm;
+    world.emptied().await;
     let mut calm = Vec::new();
     for visitor in visitors {
         calm.extend(world.ended(visitor).await);
@@ -203,9 +207,14 @@ impl World {
         self.fronts.len()
     }
 
-    /// Visitors' way in, while this reception is up.
-    pub fn broker(&self, front: usize) -> Option<Broker> {
-        lock(&self.fronts[front]).as_ref().map(|(broker, _)| broker.clone())
+    /// This reception, while it is up.
+    pub fn front(&self, front: usize) -> Option<Front> {
+        lock(&self.fronts[front]).clone()
+    }
+
+    /// A reception came up, or fell.
+    pub fn set_front(&self, front: usize, up: Option<Front>) {
+        *lock(&self.fronts[front]) = up;
     }
 
     /// The desk's way in, while the vault is up.
@@ -276,7 +285,19 @@ impl World {
         lock(&self.trace).broken.get_or_insert_with(|| why.to_owned());
     }
 
-    fn fell(&self, what: &str) {
+    /// Waits until a machine loses its power; until then what runs on it must go on.
+    pub async fn until_off(&self, what: &str, power: &Power, run: JoinHandle<()>) {
+        let mut off = power.off();
+        tokio::select! {
+            biased;
+            // The sender lives as long as `power`.
+            _ = off.wait_for(|off| *off) => {}
+            ended = run => self.broken(&format!("{what} ended by itself: {ended:?}")),
+        }
+    }
+
+    /// A machine has lost its power.
+    pub fn fell(&self, what: &str) {
         self.note(&format!("{what} falls"));
         self.saw("a machine fell");
     }
@@ -294,8 +315,8 @@ impl World {
         let nobody = Ticket::from_random([0; 32]);
         for front in 0..self.fronts.len() {
             loop {
-                if let Some(broker) = self.broker(front)
-                    && broker.status(&nobody).await.is_ok()
+                if let Some(front) = self.front(front)
+                    && front.broker.status(&nobody).await.is_ok()
                 {
                     break;
                 }
@@ -312,6 +333,17 @@ impl World {
             self.broken(&format!("the vault answered again only after {took:?}"));
         }
         took
+    }
+
+    /// Waits until every reception has handed over what it kept.
+    async fn emptied(&self) {
+        let since = Instant::now();
+        while (0..self.fronts.len()).any(|front| self.front(front).is_none_or(|front| front.courier.waiting() > 0)) {
+            if since.elapsed() > DELIVERY {
+                return self.broken("a request that was kept at a reception is never handed over");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// What a task that should end by now gives back.
@@ -344,8 +376,8 @@ impl World {
 
     /// Cuts a reception's power.
     pub fn cut_front(&self, front: usize) {
-        if let Some((_, power)) = &*lock(&self.fronts[front]) {
-            power.cut();
+        if let Some(front) = self.front(front) {
+            front.power.cut();
         }
     }
 
@@ -366,6 +398,9 @@ impl World {
     fn audit(&self) {
         let states = self.disk.states();
         let platter = self.disk.platter();
+        if states.len() != platter.rows.len() {
+            self.broken("a stored request cannot be read");
+        }
         let mut nonces = BTreeSet::new();
         let approvals: Vec<_> = platter.log.iter().filter(|entry| entry.leaf.kind == LeafKind::Approved).collect();
         for entry in &approvals {
@@ -380,6 +415,11 @@ impl World {
             self.judge(verdict);
         }
         for state in &states {
+            let id = state.request.id();
+            let filed = |entry: &&Logged| entry.leaf.kind == LeafKind::Filed && entry.request == Some(id);
+            if platter.log.iter().filter(filed).count() != 1 {
+                self.broken("a request was not filed exactly once");
+            }
             let answers = state.talk.iter().map(|said| (said.question, said.answer.as_str().to_owned())).collect();
             let verdict = self.model().kept(state.ticket(), &answers);
             self.judge(verdict);
@@ -440,30 +480,10 @@ async fn keep_vault(world: Arc<World>, mut dice: Dice) {
         };
         *lock(&world.vault) = Some((store, power.clone()));
         world.note("the vault starts");
-        tokio::spawn(Arc::new(driver).run(to_prepare, power.off()));
-        // The sender lives as long as `power`.
-        drop(power.off().wait_for(|off| *off).await.map(|off| *off));
+        let run = tokio::spawn(Arc::new(driver).run(to_prepare, power.off()));
+        world.until_off("the vault", &power, run).await;
         *lock(&world.vault) = None;
         world.fell("the vault");
-        sleep(Duration::from_millis(dice.from(50..8000))).await;
-    }
-}
-
-/// Starts a reception again whenever its power has gone.
-async fn keep_front(world: Arc<World>, front: usize, mut dice: Dice) {
-    let wall = Wall::new(NOON + dice.from(0..300), Dice::of(dice.draw(), 7));
-    loop {
-        let power = Power::on(world.net.host(ip(front + 1)));
-        let name = format!("front{front}").parse().unwrap();
-        let line = KEYS.vault_line().to_string();
-        let driver = reception::driver::Driver::new(name, &line, PathBuf::new(), wall.clone()).unwrap();
-        let listener = driver.listen(&power.plug(), address(front), &KEYS.fronts[front]).unwrap();
-        *lock(&world.fronts[front]) = Some((driver.broker(), power.clone()));
-        world.note(&format!("reception {front} starts"));
-        tokio::spawn(driver.run(listener, power.off()));
-        drop(power.off().wait_for(|off| *off).await.map(|off| *off));
-        *lock(&world.fronts[front]) = None;
-        world.fell(&format!("reception {front}"));
         sleep(Duration::from_millis(dice.from(50..8000))).await;
     }
 }

@@ -116,7 +116,7 @@ impl Model {
     pub fn kept(&self, ticket: TicketHash, answers: &BTreeSet<(Nonce, String)>) -> Verdict {
         let request = self.requests.get(&ticket).ok_or("the store has what nobody filed")?;
         must(answers.is_subset(&request.answers), "the store has an answer that no visitor gave")?;
-        must(request.kept.is_subset(answers), "an acknowledged answer was lost")
+        must(request.lasting.is_subset(answers), "an acknowledged answer was lost")
     }
 }
 

@@ -1,0 +1,101 @@
+//! Filing, and what receptions keep for the vault.
+
+use super::{Called, Model, NoAnswer, Request, Verdict, must};
+use shared::ids::TicketHash;
+use shared::message::{Filing, Refused};
+use tokio::time::Instant;
+use vault_core::LaneId;
+
+/// What is filed, and where.
+type This = (Filing, LaneId);
+
+impl Model {
+    /// A visitor files.
+    pub fn filing(&mut self, filing: &Filing, lane: LaneId) -> Called {
+        let now = self.wall.earliest(Instant::now());
+        let request = self.requests.entry(filing.ticket).or_default();
+        request.tried.push((filing.clone(), lane));
+        request.filed = Some((request.filed.map_or(now, |f| f.0.min(now)), now));
+        self.called(filing.ticket)
+    }
+
+    /// The vault has it.
+    pub fn filed(&mut self, called: &Called, this: This) -> Verdict {
+        let request = self.settled(called)?;
+        let other = request.accepted.replace(this.clone()).is_some_and(|accepted| accepted != this);
+        must(!other, "two different filings of one id were acknowledged")
+    }
+
+    /// A reception keeps it, and promises to hand it over; the visitor's `own` is the one that it asks later.
+    pub fn kept_here(&mut self, called: &Called, this: This, own: bool) -> Verdict {
+        must(!called.calm, "kept at the reception, though the vault was there")?;
+        let request = self.settled(called)?;
+        request.kept.push(this);
+        request.promised |= own;
+        Ok(())
+    }
+
+    /// It was not filed.
+    pub fn not_filed(&mut self, called: &Called, this: &This, why: NoAnswer) -> Verdict {
+        let request = self.settled(called)?;
+        if why != NoAnswer::Refused(Refused::Malformed) {
+            return self.no_answer(called, why);
+        }
+        let other_is_kept = request.kept.iter().any(|kept| kept != this);
+        must(
+            called.before.accepted.as_ref() != Some(this) || other_is_kept,
+            "an acknowledged filing was refused when repeated",
+        )?;
+        must(request.has_rivals(), "a filing without a rival was refused")
+    }
+
+    /// It waits at the reception.
+    pub fn is_kept(&self, called: &Called) -> Verdict {
+        let tried = self.requests.get(&called.ticket).is_some_and(|request| !request.tried.is_empty());
+        must(tried, "kept at the reception, though nobody filed it")?;
+        must(!called.calm, "kept at the reception, though the vault was there")
+    }
+
+    /// It was set aside at the reception: only what the vault refuses for good is, and that is another's rival.
+    pub fn is_set_aside(&self, called: &Called) -> Verdict {
+        let rivals = self.requests.get(&called.ticket).is_some_and(Request::has_rivals);
+        must(rivals, "set aside at the reception without a rival")
+    }
+
+    /// It was taken back at the reception, and the vault could not be asked.
+    pub fn removed(&mut self, called: &Called) -> Verdict {
+        self.request(called.ticket)?.promised = false;
+        must(!called.calm, "taken back at the reception only, though the vault was there")
+    }
+
+    /// Whether this filing was acknowledged.
+    pub fn is_acknowledged(&self, filing: &Filing, lane: LaneId) -> bool {
+        let accepted = self.requests.get(&filing.ticket).and_then(|request| request.accepted.as_ref());
+        accepted.is_some_and(|accepted| *accepted == (filing.clone(), lane))
+    }
+
+    /// Whether this filing must be at the vault by the time that everything was handed over.
+    pub fn is_filed(&self, filing: &Filing, lane: LaneId) -> bool {
+        self.is_promised(filing.ticket) || self.is_acknowledged(filing, lane)
+    }
+
+    /// Whether a visitor's own reception has promised to hand its request over.
+    pub fn is_promised(&self, ticket: TicketHash) -> bool {
+        self.requests.get(&ticket).is_some_and(|request| request.promised)
+    }
+
+    /// It may have been filed at any time until now, and may still be.
+    fn settled(&mut self, called: &Called) -> Result<&mut Request, String> {
+        let latest = self.wall.latest();
+        let request = self.request(called.ticket)?;
+        request.filed = request.filed.map(|(first, last)| (first, last.max(latest)));
+        Ok(request)
+    }
+}
+
+impl Request {
+    /// Whether different things were filed under one ticket, of which the vault takes one.
+    pub(super) fn has_rivals(&self) -> bool {
+        self.tried.iter().any(|tried| *tried != self.tried[0])
+    }
+}
