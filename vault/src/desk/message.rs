@@ -77,6 +77,8 @@ pub(crate) enum DeskCall {
         /// The bundle's length.
         bytes: u64,
     },
+    /// The bundle that is published now; answers [`DeskReply::Payload`], of no bytes if there is none, and the bytes follow.
+    Published,
     /// Pairs a reception.
     Pair {
         /// The line that `reception id` printed.
