@@ -185,6 +185,9 @@ pub(crate) struct About {
     pub(crate) quorum: usize,
     /// Seconds between the last signature and the release.
     pub(crate) cooling: u64,
+    /// Users that may sit at the desk.
+    pub(crate) uids: Vec<u32>,
+    pub(crate) log_level: String,
     pub(crate) frozen: Option<Time>,
     pub(crate) clock: ClockFacts,
     pub(crate) published: u64,

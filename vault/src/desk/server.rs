@@ -184,6 +184,8 @@ impl Desk {
             signers: vault.owners.signers().keys().iter().map(shared::sshsig::PublicKey::fingerprint).collect(),
             quorum: vault.owners.quorum(),
             cooling: vault.config.cooling,
+            uids: vault.config.desk_uids.clone(),
+            log_level: vault.config.log_level.as_str().into(),
             frozen: vault.writer.brake().frozen(),
             clock: self.clock(),
             published,
