@@ -57,6 +57,10 @@ async function answer(place, body) {
     say(place, "That is longer than I can take in. Please shorten it.");
     return false;
   }
+  if (response.status === 403) {
+    say(place, "This page takes no questions at this address, and trying again will not help. Please tell its owner.");
+    return false;
+  }
   if (!response.ok) throw new Error(String(response.status));
   let whole = false;
   for await (const { name, data } of events(response.body)) {

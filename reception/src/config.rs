@@ -1,6 +1,6 @@
 //! The configuration file `reception.toml`, read in two stages: what the file says, then what that means.
 
-use crate::home::{Home, file_exit};
+use crate::home::Home;
 use node::config::Level;
 use serde::{Deserialize, Deserializer, de};
 use shared::pairing::{Address, BadAddress, NodeName};
@@ -59,7 +59,7 @@ impl ConfigError {
         use node::config::ConfigError as File;
         match self {
             Self::Exposed { .. } => node::exit::REFUSED,
-            Self::File(File::Read(error)) => file_exit(error),
+            Self::File(File::Read(error)) => error.exit(),
             Self::File(File::Missing { .. } | File::Absent { .. } | File::Syntax { .. } | File::Unknown { .. }) => {
                 node::exit::FAILURE
             }

@@ -6,7 +6,7 @@
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError};
 use crate::courier::Courier;
-use crate::home::{Home, HomeError, file_exit};
+use crate::home::{Home, HomeError};
 use crate::keys::{Keys, KeysError};
 use crate::library::Library;
 use crate::lobby::Lobby;
@@ -96,7 +96,7 @@ impl ServeError {
             Self::Key(error) => error.exit(),
             Self::Peer(error) => error.exit(),
             Self::Home(error) => error.exit(),
-            Self::Spool(error) => file_exit(error),
+            Self::Spool(error) => error.exit(),
             Self::Http { .. }
             | Self::Link { .. }
             | Self::Setup(_)

@@ -29,17 +29,8 @@ impl HomeError {
     pub(crate) fn exit(&self) -> u8 {
         match self {
             Self::Nowhere(_) => node::exit::FAILURE,
-            Self::File(error) => file_exit(error),
+            Self::File(error) => error.exit(),
         }
-    }
-}
-
-/// How the process ends for a file's sake.
-pub(crate) fn file_exit(error: &FileError) -> u8 {
-    match error {
-        FileError::SecretMode { .. } | FileError::FileMode { .. } | FileError::FolderMode { .. } => node::exit::REFUSED,
-        FileError::TooLarge(_) | FileError::NotText(_) => node::exit::INTEGRITY,
-        FileError::Io { .. } => node::exit::FAILURE,
     }
 }
 

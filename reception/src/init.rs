@@ -2,10 +2,11 @@
 
 use crate::cli;
 use crate::config::{Advertised, BadAdvertised, Config, ConfigError};
-use crate::home::{Home, file_exit};
+use crate::home::Home;
 use crate::keys::{Keys, KeysError};
 use link::{Identity, IdentityError};
 use node::files::{self, FileError};
+use node::invocation::quoted;
 use node::keys::KeyError;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -20,6 +21,14 @@ pub(crate) enum InitError {
         list = .0.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     Exists(Vec<PathBuf>),
+    /// What an earlier one made before it was stopped, or what is left of a reception.
+    #[error(
+        "there are files of a reception here, but no reception.toml, which init writes last. Nothing was changed. If this \
+         reception was ever in use, put reception.toml back from a backup. If an init stopped half-way, remove what it made, \
+         then run init again:\n  rm {list}",
+        list = .0.iter().map(|p| quoted(p)).collect::<Vec<_>>().join(" ")
+    )]
+    HalfWay(Vec<PathBuf>),
     /// This machine's name cannot be dialled.
     #[error("this machine's name cannot be told to the vault: {0}; give --advertise HOST:PORT")]
     Advertise(#[from] BadAdvertised),
@@ -49,10 +58,13 @@ impl InitError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Key(error) => error.exit(),
-            Self::File(error) => file_exit(error),
-            Self::Generate(_) | Self::Node(_) | Self::Exists(_) | Self::Advertise(_) | Self::Print(_) => {
-                node::exit::FAILURE
-            }
+            Self::File(error) => error.exit(),
+            Self::Generate(_)
+            | Self::Node(_)
+            | Self::Exists(_)
+            | Self::HalfWay(_)
+            | Self::Advertise(_)
+            | Self::Print(_) => node::exit::FAILURE,
         }
     }
 }
@@ -64,8 +76,11 @@ impl InitError {
 pub(crate) fn init(home: &Home, options: &cli::Init, out: &mut impl Write) -> Result<(), InitError> {
     let files = [home.config_file(), home.node_key(), home.witness_key()];
     let there: Vec<PathBuf> = files.into_iter().filter(|f| f.symlink_metadata().is_ok()).collect();
-    if !there.is_empty() {
+    if there.contains(&home.config_file()) {
         return Err(InitError::Exists(there));
+    }
+    if !there.is_empty() {
+        return Err(InitError::HalfWay(there));
     }
     let text = render(options, &advertised(options)?);
     let config = Config::parse(&text, home.config_file())?;
@@ -73,11 +88,14 @@ pub(crate) fn init(home: &Home, options: &cli::Init, out: &mut impl Write) -> Re
         files::make_folder(folder)?;
     }
     let (node, witness) = (Identity::generate()?, node::keys::generate_signing()?);
-    write_all(&[
-        (home.node_key(), node.as_bytes()),
-        (home.witness_key(), witness.as_bytes()),
-        (home.config_file(), text.as_bytes()),
-    ])?;
+    let keys = [(home.node_key(), node.as_bytes()), (home.witness_key(), witness.as_bytes())];
+    write_all(&keys)?;
+    // Last, and whole or not at all: with it a reception is complete.
+    files::replace(&home.config_file(), text.as_bytes()).inspect_err(|_| {
+        for made in [home.config_file(), home.witness_key(), home.node_key()] {
+            drop(std::fs::remove_file(made));
+        }
+    })?;
     report(home, &Keys::load(home, &config.name, |_| None)?, out)?;
     Ok(())
 }
@@ -121,7 +139,8 @@ fn advertised(options: &cli::Init) -> Result<Advertised, BadAdvertised> {
 fn render(options: &cli::Init, advertise: &Advertised) -> String {
     format!(
         "\
-# The reception's configuration. A key that is not known stops the reception from starting.
+# The reception's configuration. A key that is not known stops the reception from starting. Changes hold from its next
+# start on.
 
 # What the vault and its owner call this reception: letters, digits, dots, hyphens, underscores.
 name = \"{name}\"
@@ -138,7 +157,8 @@ advertise = \"{advertise}\"
 listen = \"{http}\"
 # Addresses of proxies whose X-Forwarded-For is believed. Any other address than a loopback one in `listen` needs this.
 trusted_proxies = []
-# The address that visitors see. Without it the Host header decides, as the proxy passes it on.
+# The address that visitors see. Without it the Host header decides, and a proxy must pass that on as it came
+# (nginx: proxy_set_header Host $http_host), or every form is refused and the log says so.
 # public_origin = \"https://ask.example.org\"
 
 [log]
@@ -200,10 +220,15 @@ mod tests {
         files::make_folder(home.state()).unwrap();
         files::write_new(&home.witness_key(), b"old").unwrap();
         let error = init(&home, &options(), &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("\n  rm {}", quoted(&home.witness_key()))), "{error}");
+        assert!(!home.config_file().exists() && !home.node_key().exists());
+        files::make_folder(home.config()).unwrap();
+        files::write_new(&home.config_file(), b"old").unwrap();
+        let error = init(&home, &options(), &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("witness-key.pem") && !error.contains("node-key.pem"), "{error}");
         let hint = format!("`{}`", home.invocation().line("id"));
         assert!(hint.contains("--home") && home.invocation().complete(&error).contains(&hint), "{error}");
-        assert!(!home.config_file().exists() && !home.node_key().exists());
+        assert!(!home.node_key().exists());
         assert_eq!(files::read_text(&home.witness_key()).unwrap().as_deref(), Some("old"));
     }
 

@@ -1,6 +1,6 @@
 //! The reception's two keys: the node key that the vault pins, and the witness key.
 
-use crate::home::{Home, file_exit};
+use crate::home::Home;
 use link::{Identity, IdentityError};
 use node::keys::{KeyError, KeyRing};
 use shared::pairing::NodeName;
@@ -31,7 +31,7 @@ impl KeysError {
     /// How the process ends.
     pub(crate) fn exit(&self) -> u8 {
         match self {
-            Self::Key(KeyError::File(error)) => file_exit(error),
+            Self::Key(KeyError::File(error)) => error.exit(),
             Self::Key(KeyError::Damaged { .. }) | Self::Node { .. } => node::exit::INTEGRITY,
             Self::Key(KeyError::Missing { .. } | KeyError::Generate(_)) | Self::Name(_) => node::exit::FAILURE,
         }

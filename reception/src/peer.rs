@@ -1,6 +1,6 @@
 //! The paired vault: the one line about it that `reception pair` stores, and what follows from it.
 
-use crate::home::{Home, file_exit};
+use crate::home::Home;
 use node::files::{self, FileError};
 use shared::ids::{Digest, Pin};
 use shared::pairing::{BadLine, VaultLine};
@@ -65,7 +65,7 @@ impl PeerError {
     /// How the process ends.
     pub(crate) fn exit(&self) -> u8 {
         match self {
-            Self::File(error) => file_exit(error),
+            Self::File(error) => error.exit(),
             Self::Damaged { .. } => node::exit::INTEGRITY,
         }
     }
@@ -77,7 +77,7 @@ impl PairError {
         match self {
             Self::Other { .. } => node::exit::REFUSED,
             Self::Stored(error) => error.exit(),
-            Self::File(error) => file_exit(error),
+            Self::File(error) => error.exit(),
             Self::Line(_) | Self::Terminal(_) => node::exit::FAILURE,
         }
     }

@@ -1,12 +1,13 @@
 /* A disk that fails: for LD_PRELOAD in front of the C library. It counts every write, flush, rename and removal of files below
  * $DISK_UNDER, and lets call number $DISK_AT fail with $DISK_ERROR (EIO or ENOSPC); with $DISK_TORN a failing write first
- * writes half of its bytes; with $DISK_ON every later call fails too. $DISK_TRACE gets a line for each call: number, what,
- * fault, file. */
+ * writes half of its bytes; with $DISK_ON every later call fails too; with $DISK_KILL the process dies there. $DISK_TRACE gets
+ * a line for each call: number, what, fault, file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,8 @@ static int due(const char *what, const char *file) {
 	pthread_mutex_unlock(&lock);
 	if (!fails)
 		return 0;
+	if (getenv("DISK_KILL"))
+		raise(SIGKILL);
 	return error && strcmp(error, "ENOSPC") == 0 ? ENOSPC : EIO;
 }
 

@@ -261,3 +261,22 @@ fn what_is_kept_and_taken_back_when_an_answer_is_put_off_is_said() {
         );
     }
 }
+
+#[test]
+fn a_proxy_that_hides_the_pages_address_is_told_of_in_the_log() {
+    let mut world = World::published();
+    let visitor = Visitor::new(&world);
+    let form = || {
+        let form = visitor.form("/ask", &[("question", "canary-question")]).header("sec-fetch-site", "same-origin");
+        visitor.send(form.header("host", "inner.example:8080")).unwrap()
+    };
+    for _ in 0..20 {
+        let refused = form();
+        assert!(refused.status == 403 && refused.text().contains("tell the owner"), "{}", refused.text());
+    }
+    let came = world.url("");
+    let log = world.reception_node().log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("a form was refused")).collect();
+    assert!(matches!(lines[..], [line] if line.contains(&came) && line.contains("says inner.example:8080")), "{log}");
+    assert!(!log.contains("canary"), "{log}");
+}

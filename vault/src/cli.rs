@@ -124,6 +124,9 @@ pub(crate) struct Add {
     /// Offer it in the catalogue from the next publication on, for visitors to ask for
     #[arg(long)]
     pub(crate) listed: bool,
+    /// Add it even if the vault holds the same bytes under the same title already
+    #[arg(long)]
+    pub(crate) again: bool,
     /// Its media type, such as application/pdf; by default it is detected
     #[arg(long, value_name = "TYPE")]
     pub(crate) media_type: Option<String>,

@@ -118,7 +118,8 @@ impl Raw {
 pub(crate) fn render(config: &Config) -> String {
     format!(
         "\
-# The vault's configuration. A key that is not known stops the vault from starting.
+# The vault's configuration. A key that is not known stops the vault from starting. Changes hold from its next start on;
+# `vault status` names those that wait for it.
 
 # What receptions call this vault: letters, digits, dots, hyphens, underscores.
 name = \"{name}\"

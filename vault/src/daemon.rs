@@ -91,10 +91,9 @@ impl StartError {
             | Self::Signers { .. }
             | Self::Node { source: IdentityError::NotAKey, .. }
             | Self::Key(KeyError::Damaged { .. }) => node::exit::INTEGRITY,
-            Self::Key(KeyError::File(_)) => node::exit::REFUSED,
+            Self::Key(KeyError::File(error)) | Self::File(error) => error.exit(),
             Self::Config(_)
             | Self::Key(_)
-            | Self::File(_)
             | Self::Store(_)
             | Self::Unusable(_)
             | Self::Node { .. }

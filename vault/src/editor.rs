@@ -11,6 +11,9 @@ use std::process::{Command, ExitStatus};
 /// Tried in this order when the owner names none.
 const USUAL: [&str; 3] = ["editor", "nano", "vi"];
 
+/// What the shell ends with when a command cannot be run, or is not found (IEEE Std 1003.1, section 2.8.2).
+const NOT_RUN: [i32; 2] = [126, 127];
+
 /// Why there are no words.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditorError {
@@ -37,6 +40,14 @@ pub(crate) enum EditorError {
         status: ExitStatus,
         /// Where the text is now.
         kept: PathBuf,
+    },
+    /// The shell did not find or could not run what the owner named.
+    #[error(
+        "{name}, which VISUAL or EDITOR names, cannot be run; set EDITOR to an editor that is installed, such as nano. Nothing was changed"
+    )]
+    NotRun {
+        /// As it is named.
+        name: String,
     },
     /// There is none.
     #[error("no editor was found; install one (Debian: apt install nano) or set EDITOR to yours")]
@@ -77,6 +88,11 @@ fn compose_with(
         Some(editor) => (editor.to_owned(), edit(shell(editor), tty, &file)?),
         None => usual(tty, &file)?,
     };
+    let untouched = || fs::read(&file).is_ok_and(|bytes| bytes == initial.as_bytes());
+    if status.code().is_some_and(|code| NOT_RUN.contains(&code)) && untouched() {
+        fs::remove_file(&file)?;
+        return Err(EditorError::NotRun { name });
+    }
     if !status.success() {
         return Err(EditorError::Failed { name, status, kept: folder.keep(&file)? });
     }
@@ -191,8 +207,15 @@ mod tests {
         let folder = Scratch::new().unwrap();
         let nowhere = compose_with(Some("true"), Path::new("/nonexistent/tty"), &folder, "", "md");
         assert!(matches!(nowhere, Err(EditorError::NoTerminal(_))));
-        let missing = compose_with(Some("/nonexistent/editor"), Path::new(NOWHERE), &folder, "", "md");
-        let Err(EditorError::Failed { kept: path, status, .. }) = missing else { panic!("{missing:?}") };
-        assert_eq!((status.code(), kept(&path).len()), (Some(127), 0));
+        for named in ["/nonexistent/editor -w", "/dev/null"] {
+            let missing = compose_with(Some(named), Path::new(NOWHERE), &folder, "before", "md").unwrap_err();
+            assert!(matches!(&missing, EditorError::NotRun { name } if name == named), "{missing:?}");
+            assert!(missing.to_string().starts_with(&format!("{named}, which VISUAL or EDITOR names")), "{missing}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{named}");
+        }
+        // One that ran, and ended like this, may have saved something.
+        let (_, result) = run("printf half > \"$1\"; exit 127", "");
+        let Err(EditorError::Failed { kept: path, .. }) = result else { panic!("{result:?}") };
+        assert_eq!(kept(&path), b"half");
     }
 }

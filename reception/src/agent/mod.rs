@@ -14,7 +14,6 @@ mod sections;
 mod words;
 
 pub(crate) use answer::{Answer, Quote};
-pub(crate) use passages::dialect;
 
 use index::Index;
 use passages::Passage;

@@ -1,6 +1,7 @@
 //! Passages: the headed blocks of a Markdown document, each the exact source text.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use shared::markdown::dialect;
 use shared::publication::Document;
 use std::ops::Range;
 
@@ -20,11 +21,6 @@ pub(super) struct Passage {
     pub(super) heading: Option<String>,
     /// Exactly as in the document.
     pub(super) markdown: String,
-}
-
-/// The extensions of Markdown that documents may use, here and where they are rendered.
-pub(crate) fn dialect() -> Options {
-    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH
 }
 
 /// The passages of a document, in their order.

@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// A form that did not come from this page.
     #[error("This form was not sent from this page.")]
     Forbidden,
+    /// A form from this page, at an address that the page does not know as its own: whoever set it up has to mend that.
+    #[error("This page does not know the address at which you opened it.")]
+    Misplaced,
     /// The connection would not keep the visitor's cookie.
     #[error("This page needs a secure connection.")]
     Insecure,
@@ -85,7 +88,7 @@ impl Failure {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::Misplaced => StatusCode::FORBIDDEN,
             Self::Insecure | Self::NotText => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -131,7 +134,14 @@ impl Failure {
                 "The address may be mistyped, or the request was filed from another browser. With its return code you can open \
                  it here."
             }
-            Self::Forbidden => "Open the page again and send the form from there.",
+            Self::Forbidden => {
+                "Open the page again and send the form from there. If that is refused too, your browser does not say where a form \
+                 comes from: try another one."
+            }
+            Self::Misplaced => {
+                "So it takes no forms here, and nothing was sent on. It is no fault of yours, and trying again will not help. Go \
+                 back and copy your words, and tell the owner by another way: the log of this machine says what to change."
+            }
             Self::Insecure => {
                 "Over this connection your browser would not keep the key to your request, and it would be lost. Open this page \
                  with an address that begins with https://. Nothing was filed."
@@ -176,6 +186,7 @@ impl Failure {
             Self::Paused => Some(PAUSED_RETRY),
             Self::NotFound
             | Self::Forbidden
+            | Self::Misplaced
             | Self::Insecure
             | Self::TooLarge
             | Self::NotText

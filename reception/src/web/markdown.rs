@@ -1,7 +1,7 @@
 //! Published Markdown as HTML that cannot do anything: no raw HTML, no images, no links, no attributes beyond a list's start.
 
-use crate::agent::dialect;
 use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd, html};
+use shared::markdown::dialect;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 

@@ -13,6 +13,7 @@ mod forms;
 mod guard;
 mod markdown;
 mod media;
+mod origin;
 mod pages;
 mod replies;
 mod requests;

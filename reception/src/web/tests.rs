@@ -408,6 +408,24 @@ async fn strange_requests_get_clear_pages() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_that_hides_the_address_the_page_says_that_it_is_no_fault_of_the_visitors() {
+    let front = Front::open(PAYLOAD).await;
+    let form = |site: &str| {
+        format!(
+            "POST /ask HTTP/1.1\r\nHost: inner\r\nOrigin: https://ask.example.org\r\nSec-Fetch-Site: {site}\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let own = front.raw(form("same-origin").as_bytes()).await;
+    assert_eq!(status(&own), "403");
+    for words in ["does not know the address", "no fault of yours", "copy your words", "tell the owner"] {
+        assert!(own.1.contains(words), "{words} is not in {}", own.1);
+    }
+    let other = front.raw(form("cross-site").as_bytes()).await;
+    assert!(status(&other) == "403" && other.1.contains("not sent from this page"), "{}", other.1);
+}
+
+#[tokio::test]
 async fn words_that_came_too_often_are_given_back() {
     let front = Front::new(PAYLOAD, Pairing::Gone).await;
     let body = "seed=&question=A+%3Cb%3E&purpose=canary-purpose&contact=me";

@@ -1,6 +1,8 @@
 //! Small private files: folders are 0700 and files 0600 from the moment they exist, whatever the umask, and what is written
 //! is on disk when the call returns.
 
+use crate::exit;
+use crate::invocation::quoted;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
@@ -10,6 +12,9 @@ use zeroize::Zeroizing;
 /// The largest file that is read whole, bytes: configuration, keys and pairing lines are far below it.
 const SMALL_FILE: u64 = 64 * 1024;
 
+/// What is done with a folder that is not there.
+const MAKE: &str = "make";
+
 /// How the name of a file ends that [`replace`] has not put into its place yet.
 pub const TEMPORARY: &str = ".new";
 
@@ -17,7 +22,7 @@ pub const TEMPORARY: &str = ".new";
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused.
-    #[error("cannot {act} {path}: {source}", path = path.display())]
+    #[error("cannot {act} {path}: {source}{hint}", path = path.display())]
     Io {
         /// What was tried.
         act: &'static str,
@@ -25,6 +30,8 @@ pub enum FileError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+        /// What to do, in words that go on the sentence, where that is known.
+        hint: String,
     },
     /// Others could read or change a secret.
     #[error("{path} has mode {mode:04o}, so that others can get at the key in it; run: chmod 600 {path}", path = path.display())]
@@ -58,13 +65,24 @@ pub enum FileError {
     NotText(PathBuf),
 }
 
+impl FileError {
+    /// The exit code.
+    pub fn exit(&self) -> u8 {
+        match self {
+            Self::SecretMode { .. } | Self::FileMode { .. } | Self::FolderMode { .. } => exit::REFUSED,
+            Self::TooLarge(_) | Self::NotText(_) => exit::INTEGRITY,
+            Self::Io { .. } => exit::FAILURE,
+        }
+    }
+}
+
 /// Makes `path` and what is missing above it, 0700. A folder that exists stays as it is, unless others may write to it.
 ///
 /// # Errors
 /// [`FileError::FolderMode`] when others may write to it, [`FileError::Io`].
 pub fn make_folder(path: &Path) -> Result<(), FileError> {
     if !path.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(MAKE, path))?;
     }
     let mode = fs::metadata(path).map_err(failed("look at", path))?.mode() & 0o7777;
     if mode & 0o022 != 0 {
@@ -201,7 +219,27 @@ fn give_to_folder_owner(file: &File, path: &Path) -> io::Result<()> {
 /// Names the act and the path of an operating system's error.
 pub fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     let path = path.to_owned();
-    move |source| FileError::Io { act, path, source }
+    move |source| {
+        let denied = source.kind() == io::ErrorKind::PermissionDenied;
+        let hint = if denied { remedy(act, &path) } else { String::new() };
+        FileError::Io { act, path, source, hint }
+    }
+}
+
+/// What somebody does whom the system denies a file or folder.
+fn remedy(act: &str, path: &Path) -> String {
+    match fs::metadata(path) {
+        Ok(found) if found.uid() == rustix::process::geteuid().as_raw() => {
+            format!("; run: chmod u+{} {}", if found.is_dir() { "rwx" } else { "rw" }, quoted(path))
+        }
+        Ok(found) => format!("; it belongs to user {}: run this command as that user", found.uid()),
+        Err(_) if act == MAKE => {
+            let missing =
+                path.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).last().unwrap_or(path);
+            format!("; make it once for your user: sudo install -d -m 700 -o \"$USER\" {}", quoted(missing))
+        }
+        Err(_) => "; run this command as the user whom the folder belongs to".into(),
+    }
 }
 
 #[cfg(test)]

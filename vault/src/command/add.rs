@@ -3,8 +3,9 @@
 use super::{CommandError, Owner, failed, say, size, unexpected};
 use crate::cli::Add;
 use crate::desk::{Desk, DeskCall, DeskReply};
-use crate::store::NewItem;
+use crate::store::{Item, NewItem};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shared::ids::Digest;
 use shared::limits;
 use shared::message::{MediaType, Title};
 use shared::text::Text;
@@ -15,7 +16,7 @@ use std::path::Path;
 /// Files above this show their progress.
 const SHOW_PROGRESS: u64 = 10 * 1024 * 1024;
 /// Bytes that tell a file's type.
-const HEAD: u64 = 8192;
+pub(super) const HEAD: usize = 8192;
 
 impl Owner {
     pub(super) fn add(&self, options: &Add) -> Result<(), CommandError> {
@@ -24,7 +25,11 @@ impl Owner {
         }
         // Every file is checked before the first is sent, so that a mistake leaves nothing half done.
         let files = options.files.iter().map(|path| open(path, options)).collect::<Result<Vec<_>, _>>()?;
-        files.into_iter().try_for_each(|(file, item)| self.send(file, item))
+        let there = if options.again { Vec::new() } else { self.all_items()? };
+        files.into_iter().try_for_each(|(mut file, item)| match held(&there, &mut file, &item)? {
+            Some(held) => say(&already(held)),
+            None => self.send(file, item),
+        })
     }
 
     fn send(&self, mut file: File, item: NewItem) -> Result<(), CommandError> {
@@ -50,6 +55,31 @@ impl Owner {
     }
 }
 
+/// The item that holds this file's bytes under this title already. One that is not listed does not stand for one that is to be.
+fn held<'a>(there: &'a [Item], file: &mut File, new: &NewItem) -> Result<Option<&'a Item>, CommandError> {
+    let alike = |item: &&Item| item.title == new.title && item.bytes == new.bytes && item.listed >= new.listed;
+    let alike: Vec<&Item> = there.iter().filter(alike).collect();
+    if alike.is_empty() {
+        return Ok(None);
+    }
+    let unread = |e| CommandError::Failed(format!("{} cannot be read: {e}", shared::visible::line(new.title.as_str())));
+    let mut bytes = Vec::new();
+    (&mut *file).take(limits::ITEM).read_to_end(&mut bytes).map_err(unread)?;
+    file.rewind().map_err(unread)?;
+    let sha256 = Digest::of(&bytes);
+    Ok(alike.into_iter().find(|item| item.sha256 == sha256))
+}
+
+fn already(item: &Item) -> String {
+    let (title, listed) =
+        (shared::visible::line(item.title.as_str()), if item.listed { "listed" } else { "not listed" });
+    format!(
+        "{title} is in the vault already, with the same bytes, {listed}; nothing was added. --again adds it once more.\n  item    \
+         {}\n  sha256  {}",
+        item.id, item.sha256
+    )
+}
+
 fn open(path: &Path, options: &Add) -> Result<(File, NewItem), CommandError> {
     let mut file = File::open(path).map_err(failed("read", path))?;
     let metadata = file.metadata().map_err(failed("look at", path))?;
@@ -64,7 +94,7 @@ fn open(path: &Path, options: &Add) -> Result<(File, NewItem), CommandError> {
         return Err(refuse("it is empty; there would be nothing to release".into()));
     }
     let mut head = Vec::new();
-    (&mut file).take(HEAD).read_to_end(&mut head).map_err(failed("read", path))?;
+    (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(failed("read", path))?;
     file.rewind().map_err(failed("read", path))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let title = Title::new(options.title.clone().unwrap_or(name)).map_err(|e| refuse(format!("the title: {e}")))?;

@@ -285,6 +285,10 @@ pub(super) fn who_asks(case: &Case) -> Vec<Section> {
         let note = Some("the visitor's words");
         sections.push(Section::Field { label: "answer", value: talk.answer.clone(), note });
     }
+    if let Some(question) = &case.question {
+        let note = Some("not answered yet; what you sign now takes its place");
+        sections.push(Section::Field { label: "you asked", value: question.clone(), note });
+    }
     let recipient = "whoever holds the ticket".into();
     sections.push(Section::Field { label: "recipient", value: recipient, note: None });
     sections.push(Section::Field { label: "ticket hash", value: case.ticket.to_string(), note: None });

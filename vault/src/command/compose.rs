@@ -1,6 +1,6 @@
 //! `vault requests answer`, `edit` and `redact`: a new draft in place of the old one, which is then read and signed.
 
-use super::add::detect;
+use super::add::{HEAD, detect};
 use super::describe::framed;
 use super::requests::{Outcome, open, short};
 use super::{CommandError, Owner, failed, say, size, tell, unexpected};
@@ -47,7 +47,7 @@ impl Owner {
                 self.replace(&case, &bytes, Some(media_type))?
             }
             None => {
-                let before = self.text_draft(&case)?;
+                let before = self.editable_draft(&case)?;
                 let text = self.write(&format!("{before}{CUT}\nChange the text above.\n"), "txt")?;
                 self.replace(&case, text.as_bytes(), None)?
             }
@@ -90,25 +90,45 @@ impl Owner {
         let Some(draft) = &case.draft else {
             return Err(CommandError::Failed(format!("request {} has no draft; it is {}", short(case.id), case.stage)));
         };
-        let text = String::from_utf8(self.fetch(case.id, draft)?);
-        text.ok().filter(|text| !text.contains('\0')).ok_or_else(|| {
+        let bytes = self.fetch(case.id, draft)?;
+        text(bytes).ok_or_else(|| {
             let id = short(case.id);
             CommandError::Failed(format!(
-                "what would be released is no text and cannot be changed here; change a copy in its own program, then give \
-                 that: `vault requests edit {id} --file FILE`"
+                "what would be released is no text ({}) and cannot be changed here; change a copy in its own program, then \
+                 give that: `vault requests edit {id} --file FILE`",
+                shared::visible::line(draft.media_type.as_str())
             ))
         })
+    }
+
+    /// As [`Self::text_draft`], if an editor may take it and give it back.
+    fn editable_draft(&self, case: &Case) -> Result<String, CommandError> {
+        let text = self.text_draft(case)?;
+        if text.len() > limits::ANSWER {
+            let (id, have, limit) = (short(case.id), size(text.len() as u64), size(limits::ANSWER as u64));
+            return Err(CommandError::Failed(format!(
+                "what would be released has {have}, and what is written in the editor here has at most {limit}; change a copy \
+                 in a program of your own, then give that: `vault requests edit {id} --file FILE`"
+            )));
+        }
+        Ok(text)
     }
 
     /// What the editor opens with: what was written before, and what is asked below a line that cuts it off.
     fn template(&self, case: &Case) -> Result<String, CommandError> {
         let earlier = match &case.draft {
-            Some(draft) if matches!(draft.subject, Line::Question(_)) => self.fetch(case.id, draft)?,
-            Some(_) | None => Vec::new(),
+            Some(draft) if matches!(draft.subject, Line::Question(_)) => self.editable_draft(case)?,
+            Some(_) | None => String::new(),
         };
-        let earlier = String::from_utf8_lossy(&earlier).into_owned();
         Ok(format!("{earlier}\n{CUT}\nWrite your answer above.\n\n{}", asked(case)))
     }
+}
+
+/// The bytes as text, unless their beginning or a byte of them says that they are something else: a PDF may well be ASCII.
+fn text(bytes: Vec<u8>) -> Option<String> {
+    let kind = detect(&bytes[..bytes.len().min(HEAD)], Path::new("")).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    (kind.as_str().starts_with("text/") && !text.contains('\0')).then_some(text)
 }
 
 /// Says that a question which waits for the visitor's answer will not wait any more.
@@ -188,7 +208,7 @@ fn read(path: &Path) -> Result<(Vec<u8>, MediaType), CommandError> {
         return Err(CommandError::Failed(what));
     }
     let bytes = std::fs::read(path).map_err(failed("read", path))?;
-    let media_type = detect(&bytes[..bytes.len().min(8192)], path);
+    let media_type = detect(&bytes[..bytes.len().min(HEAD)], path);
     let media_type = media_type.map_err(|e| CommandError::Failed(format!("{}: {e}", path.display())))?;
     Ok((bytes, media_type))
 }
@@ -205,6 +225,16 @@ mod tests {
         assert_eq!(hidden, (format!("{MARK} lives in {MARK}. {MARK} works.\n"), 3));
         for missing in ["anna", "Basel", ""] {
             assert!(without(text, &["Anna".into(), missing.into()]).unwrap_err().contains("nothing was changed"));
+        }
+    }
+
+    #[test]
+    fn only_text_goes_to_an_editor() {
+        for bytes in [&b"# A letter\n"[..], "Gr\u{fc}\u{df}e".as_bytes(), b"{}", b"<html><body>x</body></html>"] {
+            assert_eq!(text(bytes.to_vec()).unwrap().as_bytes(), bytes);
+        }
+        for bytes in [&b"%PDF-1.4\nonly ASCII in it\n"[..], b"\x89PNG\r\n\x1a\n", b"caf\xe9", b"a\0b"] {
+            assert_eq!(text(bytes.to_vec()), None, "{bytes:?}");
         }
     }
 

@@ -8,10 +8,12 @@ use crate::store::{self, Ground, OpenError, StoreKey, Tip, WriteError};
 use node::Surroundings as _;
 use node::config::Level;
 use node::files::{self, FileError};
+use node::invocation::quoted;
 use node::keys::{self, KeyError, KeyRing};
 use shared::sshsig::{BadKey, PublicKey, Signers};
 use shared::text::Text;
 use shared::tlog::{Frontier, Origin, VerifierKey};
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,11 +24,18 @@ use vault_core::{BadQuorum, Owners};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InitError {
     #[error(
-        "there are files of a vault here already, and nothing was changed: {list}. If they are a vault's, go on with \
-         `vault serve`. If an earlier init stopped half-way, there is no vault.toml yet: remove these files and run init again",
+        "there is a vault here already, and nothing was changed: {list}. Go on with `vault serve`, or name another folder with \
+         --home",
         list = .0.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     Exists(Vec<PathBuf>),
+    #[error(
+        "there are files of a vault here, but no vault.toml, which init writes last. Nothing was changed. If this vault was \
+         ever in use, put vault.toml back from a backup. If an init stopped half-way, remove what it made, then run init \
+         again:\n  rm {list}",
+        list = .0.iter().map(|p| quoted(p)).collect::<Vec<_>>().join(" ")
+    )]
+    HalfWay(Vec<PathBuf>),
     #[error("{path}: {reason}. Give an ssh-ed25519 or sk-ssh-ed25519 public key, as `ssh-keygen -t ed25519` makes it", path = path.display())]
     OwnerKey { path: PathBuf, reason: BadKey },
     #[error("{path} is a private key; give its public half: {path}.pub", path = .0.display())]
@@ -43,7 +52,9 @@ pub(crate) enum InitError {
          again and choose one, or accept that with --no-passphrase"
     )]
     NoPassphrase,
-    #[error("ssh-keygen made no key; nothing else was made. Run `vault init` again")]
+    #[error(
+        "ssh-keygen made no key, for the reason that it gave above; nothing else was made. Then run `vault init` again"
+    )]
     SshKeygen,
     #[error(transparent)]
     Quorum(#[from] BadQuorum),
@@ -69,83 +80,144 @@ pub(crate) enum InitError {
     Print(std::io::Error),
 }
 
-/// Makes a new vault in `paths`. On an error before the store is begun nothing of value exists yet.
+/// Makes a new vault in `paths`. The configuration comes last, whole or not at all: with it a vault is complete.
+///
+/// # Errors
+/// [`InitError`]; but for [`InitError::Print`] no file of it is left, unless the disk does not take it away again.
 pub(crate) fn init(paths: &Paths, options: &cli::Init, invocation: &Invocation) -> Result<(), InitError> {
-    let made = [
-        paths.config(),
-        paths.signers(),
-        paths.node_key(),
-        paths.log_key(),
-        paths.sealing_key(),
-        paths.store_key(),
-        paths.store(),
-    ];
-    let there: Vec<PathBuf> = made.into_iter().filter(|f| f.symlink_metadata().is_ok()).collect();
-    if !there.is_empty() {
+    let there: Vec<PathBuf> = files_of(paths, options).into_iter().filter(|f| f.symlink_metadata().is_ok()).collect();
+    if there.contains(&paths.config()) {
         return Err(InitError::Exists(there));
     }
-    for folder in [paths.0.config(), paths.0.state()] {
-        files::make_folder(folder)?;
+    if !there.is_empty() {
+        return Err(InitError::HalfWay(there));
     }
     // Before anything is made, so that a wrong number leaves nothing behind.
     let wanted = options.owner_key.len().max(1);
     if !(1..=wanted).contains(&options.quorum) {
         return Err(BadQuorum { quorum: options.quorum, keys: wanted }.into());
     }
-    let (key_path, keys) = owner_keys(paths, options)?;
-    let config = configuration(options, key_path)?;
-    let owners = Owners::new(Signers::of(keys), options.quorum)?;
-    files::write_new(&paths.node_key(), link::Identity::generate()?.as_bytes())?;
-    files::write_new(&paths.log_key(), keys::generate_signing()?.as_bytes())?;
-    files::write_new(&paths.sealing_key(), keys::generate_raw()?.as_bytes())?;
-    files::write_new(&paths.store_key(), keys::generate_raw()?.as_bytes())?;
-    files::write_new(&paths.signers(), owners.signers().render().as_bytes())?;
-    files::write_new(&paths.config(), config::render(&config).as_bytes())?;
-    let owners = begin_store(paths, &config.origin, owners)?;
+    for folder in [paths.0.config(), paths.0.state()] {
+        files::make_folder(folder)?;
+    }
+    let mut made = Made::default();
+    let (config, owners) = made.all(paths, options).inspect_err(|_| made.take_away())?;
     report(paths, &config, owners.signers(), invocation).map_err(InitError::Print)
 }
 
-/// The owners' keys: those given, or a new one; with the path of the first.
-fn owner_keys(paths: &Paths, options: &cli::Init) -> Result<(PathBuf, Vec<PublicKey>), InitError> {
-    let Some(first) = options.owner_key.first() else {
-        let (path, key) = new_key(paths, options)?;
-        return Ok((path, vec![key]));
-    };
-    let keys = options.owner_key.iter().map(|path| read_public(path)).collect::<Result<Vec<_>, _>>()?;
-    let private = first.with_extension("");
-    let path = if private.is_file() { &private } else { first };
-    Ok((std::path::absolute(path).unwrap_or_else(|_| path.clone()), keys))
+/// Every file that `init` may leave, whenever it is stopped.
+fn files_of(paths: &Paths, options: &cli::Init) -> Vec<PathBuf> {
+    let mut files = vec![
+        paths.config(),
+        paths.signers(),
+        paths.node_key(),
+        paths.log_key(),
+        paths.sealing_key(),
+        paths.store_key(),
+    ];
+    files.extend(store::every_file(&paths.store()));
+    // A key that the owner brings may well lie there.
+    if options.owner_key.is_empty() {
+        files.extend(both_halves(&paths.owner_key()));
+    }
+    files
 }
 
-/// A new key by ssh-keygen, which asks for the passphrase itself.
-fn new_key(paths: &Paths, options: &cli::Init) -> Result<(PathBuf, PublicKey), InitError> {
-    let path = paths.owner_key();
-    if path.exists() {
-        return Err(InitError::Exists(vec![path]));
+fn both_halves(key: &Path) -> [PathBuf; 2] {
+    [key.to_owned(), key.with_extension("pub")]
+}
+
+/// What one run has made so far: half a vault would be in the way of the next run.
+#[derive(Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn all(&mut self, paths: &Paths, options: &cli::Init) -> Result<(Config, Arc<Owners>), InitError> {
+        let (key_path, keys) = self.owner_keys(paths, options)?;
+        let config = configuration(options, key_path)?;
+        let owners = Owners::new(Signers::of(keys), options.quorum)?;
+        self.file(paths.node_key(), link::Identity::generate()?.as_bytes())?;
+        self.file(paths.log_key(), keys::generate_signing()?.as_bytes())?;
+        self.file(paths.sealing_key(), keys::generate_raw()?.as_bytes())?;
+        self.file(paths.store_key(), keys::generate_raw()?.as_bytes())?;
+        self.file(paths.signers(), owners.signers().render().as_bytes())?;
+        let owners = self.begin_store(paths, &config.origin, owners)?;
+        self.0.push(paths.config());
+        files::replace(&paths.config(), config::render(&config).as_bytes())?;
+        Ok((config, owners))
     }
-    let mut command = Command::new("ssh-keygen");
-    command.args(["-q", "-t", "ed25519", "-C", &format!("owner of {}", options.name), "-f"]).arg(&path);
-    if options.no_passphrase {
-        command.args(["-N", ""]);
-    } else if !std::io::stdin().is_terminal() {
-        return Err(InitError::NoTerminal);
+
+    fn file(&mut self, path: PathBuf, content: &[u8]) -> Result<(), InitError> {
+        files::write_new(&path, content)?;
+        self.0.push(path);
+        Ok(())
     }
-    if !options.no_passphrase {
-        writeln!(std::io::stdout(), "Choose a passphrase for the key that approves releases.")
-            .map_err(InitError::Print)?;
+
+    /// The last first. One that stays is named by the next run.
+    fn take_away(&self) {
+        self.0.iter().rev().for_each(|path| drop(std::fs::remove_file(path)));
     }
-    let status = command.status().map_err(InitError::NoSshKeygen)?;
-    if !status.success() {
-        return Err(InitError::SshKeygen);
+
+    /// The owners' keys: those given, or a new one; with the path of the first.
+    fn owner_keys(&mut self, paths: &Paths, options: &cli::Init) -> Result<(PathBuf, Vec<PublicKey>), InitError> {
+        let Some(first) = options.owner_key.first() else {
+            let (path, key) = self.new_key(paths, options)?;
+            return Ok((path, vec![key]));
+        };
+        let keys = options.owner_key.iter().map(|path| read_public(path)).collect::<Result<Vec<_>, _>>()?;
+        let private = first.with_extension("");
+        let path = if private.is_file() { &private } else { first };
+        Ok((std::path::absolute(path).unwrap_or_else(|_| path.clone()), keys))
     }
-    if !options.no_passphrase && opens_without_passphrase(&path)? {
-        for made in [path.clone(), path.with_extension("pub")] {
-            std::fs::remove_file(&made).map_err(files::failed("remove", &made))?;
+
+    /// A new key by ssh-keygen, which asks for the passphrase itself.
+    fn new_key(&mut self, paths: &Paths, options: &cli::Init) -> Result<(PathBuf, PublicKey), InitError> {
+        let path = paths.owner_key();
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-t", "ed25519", "-C", &format!("owner of {}", options.name), "-f"]).arg(&path);
+        if options.no_passphrase {
+            command.args(["-N", ""]);
+        } else if !std::io::stdin().is_terminal() {
+            return Err(InitError::NoTerminal);
         }
-        return Err(InitError::NoPassphrase);
+        if !options.no_passphrase {
+            writeln!(std::io::stdout(), "Choose a passphrase for the key that approves releases.")
+                .map_err(InitError::Print)?;
+        }
+        self.0.extend(both_halves(&path));
+        let status = command.status().map_err(InitError::NoSshKeygen)?;
+        if !status.success() {
+            return Err(InitError::SshKeygen);
+        }
+        if !options.no_passphrase && opens_without_passphrase(&path)? {
+            return Err(InitError::NoPassphrase);
+        }
+        // Without this key nothing can ever be released.
+        for half in both_halves(&path) {
+            File::open(&half).and_then(|file| file.sync_all()).map_err(files::failed("flush", &half))?;
+        }
+        files::sync_folder(&path)?;
+        let key = read_public(&path.with_extension("pub"))?;
+        Ok((std::path::absolute(&path).unwrap_or(path), key))
     }
-    let key = read_public(&path.with_extension("pub"))?;
-    Ok((std::path::absolute(&path).unwrap_or(path), key))
+
+    /// Makes the store, whose first log entry names the owner's keys.
+    fn begin_store(&mut self, paths: &Paths, origin: &Origin, owners: Owners) -> Result<Arc<Owners>, InitError> {
+        let ring = KeyRing::new("vault", |_| None);
+        let key = StoreKey::new(*ring.raw("store-key", paths.store_key())?);
+        let log_key = ring.signing("log-key", paths.log_key())?;
+        store::create(&paths.store(), &key)?;
+        self.0.extend(store::every_file(&paths.store()));
+        let connection = store::open(&paths.store(), &key)?;
+        let tip = Tip::sign(Frontier::new(), origin, &log_key);
+        let owners = Arc::new(owners);
+        let ground = Ground { vault: origin.clone(), owners: owners.clone(), cooling: 0 };
+        let sealing = crate::sealing::SealingKey::new(ring.raw("sealing-key", paths.sealing_key())?)?;
+        let own = store::OwnKeys { log: VerifierKey::of(origin.clone(), &log_key), sealing: sealing.public() };
+        store::begin(&connection, &ground, &own, &tip, node::Machine.reading())?;
+        store::keep_tidy(&connection).map_err(WriteError::from)?;
+        Ok(owners)
+    }
 }
 
 fn opens_without_passphrase(key: &Path) -> Result<bool, InitError> {
@@ -184,23 +256,6 @@ fn configuration(options: &cli::Init, owner_key: PathBuf) -> Result<Config, Init
         desk_uids: vec![rustix::process::getuid().as_raw()],
         log_level: Level::Info,
     })
-}
-
-/// Makes the store, whose first log entry names the owner's keys.
-fn begin_store(paths: &Paths, origin: &Origin, owners: Owners) -> Result<Arc<Owners>, InitError> {
-    let ring = KeyRing::new("vault", |_| None);
-    let key = StoreKey::new(*ring.raw("store-key", paths.store_key())?);
-    let log_key = ring.signing("log-key", paths.log_key())?;
-    store::create(&paths.store(), &key)?;
-    let connection = store::open(&paths.store(), &key)?;
-    let tip = Tip::sign(Frontier::new(), origin, &log_key);
-    let owners = Arc::new(owners);
-    let ground = Ground { vault: origin.clone(), owners: owners.clone(), cooling: 0 };
-    let sealing = crate::sealing::SealingKey::new(ring.raw("sealing-key", paths.sealing_key())?)?;
-    let own = store::OwnKeys { log: VerifierKey::of(origin.clone(), &log_key), sealing: sealing.public() };
-    store::begin(&connection, &ground, &own, &tip, node::Machine.reading())?;
-    store::keep_tidy(&connection).map_err(WriteError::from)?;
-    Ok(owners)
 }
 
 fn report(paths: &Paths, config: &Config, signers: &Signers, invocation: &Invocation) -> std::io::Result<()> {

@@ -6,6 +6,7 @@ mod clock;
 mod compose;
 mod declare;
 mod describe;
+mod difference;
 mod evidence;
 mod init;
 mod pairing;

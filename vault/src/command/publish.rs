@@ -1,8 +1,9 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
+use super::difference::Notice;
 use super::{CommandError, Invocation, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Publish;
-use crate::desk::{About, Desk, DeskCall, DeskReply};
+use crate::desk::{About, Desk, DeskCall, DeskError, DeskReply};
 use crate::prompt::{self, Body, Deed, Section, Sheet, Timing};
 use node::invocation::quoted;
 use shared::ids::{Digest, Nonce};
@@ -12,6 +13,7 @@ use shared::publication::{Bundle, Document, Entry};
 use shared::statement::{NAMESPACE, Publication, Statement};
 use shared::visible;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use vault_core::Signed;
 
@@ -47,10 +49,27 @@ impl Owner {
         let bundle = self.bundle(found.documents, folder, &about)?;
         let bytes = bundle.to_bytes().map_err(|e| CommandError::Failed(e.to_string()))?;
         let statement = Statement::Publication(statement(&bundle, &bytes, &about)?).render();
+        let notice = Notice::of(self.published()?.as_ref(), &bundle);
         match &options.prepare {
-            Some(out) => prepare(out, &bytes, &statement, &self.invocation),
-            None => self.ask(&bundle, left_out, &bytes, statement, options.key.as_deref()),
+            Some(out) => {
+                notice.lines().iter().try_for_each(|line| tell(line))?;
+                prepare(out, &bytes, &statement, &self.invocation)
+            }
+            None => self.ask(&bundle, notice, left_out, &bytes, statement, options.key.as_deref()),
         }
+    }
+
+    /// What is out now, if anything is.
+    fn published(&self) -> Result<Option<Bundle>, CommandError> {
+        let mut desk = Desk::call(&self.socket, &DeskCall::Published)?;
+        let DeskReply::Payload { bytes } = desk.reply()? else { return Err(unexpected()) };
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let mut bundle = Vec::new();
+        desk.payload().take(bytes.min(limits::PUBLICATION as u64)).read_to_end(&mut bundle).map_err(DeskError::from)?;
+        let bundle = Bundle::from_bytes(&bundle);
+        bundle.map(Some).map_err(|e| CommandError::Failed(format!("what is published now cannot be compared: {e}")))
     }
 
     fn bundle(&self, documents: Vec<Document>, folder: &Path, about: &About) -> Result<Bundle, CommandError> {
@@ -72,6 +91,7 @@ impl Owner {
     fn ask(
         &self,
         bundle: &Bundle,
+        notice: Notice,
         left_out: Option<String>,
         bytes: &[u8],
         statement: String,
@@ -84,6 +104,7 @@ impl Owner {
             Section::Field { label: "listed titles", value: bundle.catalogue.len().to_string(), note: None },
         ];
         let why = Some("not published: their names do not end in .md");
+        sections.extend(notice.sections());
         sections.extend(left_out.map(|value| Section::Field { label: "left out", value, note: why }));
         let sheet = Sheet {
             title: format!("Publish version {}", bundle.version),
@@ -108,6 +129,9 @@ impl Owner {
             let path = folder.join(name);
             fs::read(&path).map_err(failed("read", &path))
         };
+        if let Some(missing) = unprepared(folder) {
+            return Err(CommandError::Usage(missing));
+        }
         let text = |name: &str| {
             String::from_utf8(read(name)?).map_err(|_| CommandError::Failed(format!("{name} is not text")))
         };
@@ -128,6 +152,31 @@ impl Owner {
     }
 }
 
+/// What a folder lacks that is to be published, and how it comes there.
+fn unprepared(folder: &Path) -> Option<String> {
+    let missing = |name: &str| !folder.join(name).exists();
+    let out = quoted(folder);
+    if missing("statement") || missing("bundle.json") {
+        return Some(format!(
+            "{} holds no publication that was prepared, which is a statement and a bundle.json; `vault publish DIR --prepare \
+             {out}` makes both in a new folder",
+            folder.display()
+        ));
+    }
+    missing("statement.sig").then(|| {
+        format!(
+            "nobody has signed {} yet. Read bundle.json beside it; if you agree, sign, and submit again:\n  {}",
+            folder.join("statement").display(),
+            sign_elsewhere(folder)
+        )
+    })
+}
+
+/// The command that signs what was prepared.
+fn sign_elsewhere(folder: &Path) -> String {
+    format!("ssh-keygen -Y sign -n {NAMESPACE} -f KEY {}", quoted(&folder.join("statement")))
+}
+
 fn prepare(out: &Path, bytes: &[u8], statement: &str, invocation: &Invocation) -> Result<(), CommandError> {
     fs::create_dir(out).map_err(super::new_folder(out))?;
     for (name, content) in [("bundle.json", bytes), ("statement", statement.as_bytes())] {
@@ -135,7 +184,7 @@ fn prepare(out: &Path, bytes: &[u8], statement: &str, invocation: &Invocation) -
         fs::write(&path, content).map_err(failed("write", &path))?;
     }
     tell(&format!("Read {}: it is what everybody will read. If you agree:", out.join("bundle.json").display()))?;
-    tell(&format!("  ssh-keygen -Y sign -n {NAMESPACE} -f KEY {}", quoted(&out.join("statement"))))?;
+    tell(&format!("  {}", sign_elsewhere(out)))?;
     tell(
         "If several owners must sign, rename each signature before the next: statement.sig.2, statement.sig.3, and so on.",
     )?;

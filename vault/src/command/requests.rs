@@ -92,7 +92,7 @@ impl Owner {
 }
 
 /// How wide the terminal is that standard output goes to, if it goes to one.
-fn columns() -> Option<usize> {
+pub(super) fn columns() -> Option<usize> {
     let out = std::io::stdout();
     let given = || rustix::termios::tcgetwinsize(&out).map_or(0, |size| usize::from(size.ws_col));
     out.is_terminal().then(given).map(|columns| if columns == 0 { COLUMNS } else { columns })

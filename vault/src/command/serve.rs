@@ -14,7 +14,7 @@ use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The longest that closing the store may take.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -45,6 +45,8 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
     let mut failed = ended.clone();
     let served = runtime.block_on(async {
         let vault = started.vault;
+        // Before anybody can know that the vault runs, and ask it to stop.
+        let signals = Signals::listen().map_err(io)?;
         let swept = vault.writer.act(|t| t.sweep_uploads().map(store::Done::quiet)).await;
         swept.map_err(StartError::from)?;
         let listener = bind(&socket)?;
@@ -62,7 +64,7 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
         );
         notify(&[NotifyState::Ready]);
         let stopped = tokio::select! {
-            stopped = stop_signal() => stopped.map_err(io),
+            () = signals.asked_to_stop() => Ok(()),
             _ = failed.changed() => Err(CommandError::Integrity(WRITER_ENDED.into())),
         };
         notify(&[NotifyState::Stopping]);
@@ -94,13 +96,24 @@ fn bind(socket: &std::path::Path) -> Result<UnixListener, CommandError> {
     Ok(listener)
 }
 
-async fn stop_signal() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What asks the daemon to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they are heard, and no longer end the process by themselves.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn asked_to_stop(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 async fn watchdog(interval: Duration) {

@@ -77,6 +77,8 @@ pub(crate) enum DeskCall {
         /// The bundle's length.
         bytes: u64,
     },
+    /// The bundle that is published now; answers [`DeskReply::Payload`], of no bytes if there is none, and the bytes follow.
+    Published,
     /// Pairs a reception.
     Pair {
         /// The line that `reception id` printed.
@@ -183,6 +185,9 @@ pub(crate) struct About {
     pub(crate) quorum: usize,
     /// Seconds between the last signature and the release.
     pub(crate) cooling: u64,
+    /// Users that may sit at the desk.
+    pub(crate) uids: Vec<u32>,
+    pub(crate) log_level: String,
     pub(crate) frozen: Option<Time>,
     pub(crate) clock: ClockFacts,
     pub(crate) published: u64,

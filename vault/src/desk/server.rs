@@ -145,6 +145,7 @@ impl Desk {
             DeskCall::Clock => Ok(Some(DeskReply::Clock(self.clock()))),
             DeskCall::ConfirmClock { wall } => self.confirm_clock(wall).await.map(Some),
             DeskCall::Publish { signed, bytes } => self.publish(signed, bytes).await.map(Some),
+            DeskCall::Published => self.published().await,
             DeskCall::Pair { line } => self.pair(&line).await.map(Some),
             DeskCall::Unpair { name } => self.unpair(name).await.map(Some),
             DeskCall::Receptions => self.receptions().await,
@@ -183,6 +184,8 @@ impl Desk {
             signers: vault.owners.signers().keys().iter().map(shared::sshsig::PublicKey::fingerprint).collect(),
             quorum: vault.owners.quorum(),
             cooling: vault.config.cooling,
+            uids: vault.config.desk_uids.clone(),
+            log_level: vault.config.log_level.as_str().into(),
             frozen: vault.writer.brake().frozen(),
             clock: self.clock(),
             published,
@@ -346,6 +349,15 @@ impl Desk {
         let version = published.version();
         self.vault.told.announce(published);
         Ok(DeskReply::Published { version })
+    }
+
+    /// It is public.
+    async fn published(&mut self) -> Result<Option<DeskReply>, Failure> {
+        let published = self.vault.told.published();
+        let bundle = published.as_ref().map_or(&[][..], |published| published.bundle());
+        self.item_of_list(&DeskReply::Payload { bytes: bundle.len() as u64 }).await?;
+        self.stream.write_all(bundle).await?;
+        Ok(None)
     }
 
     async fn pair(&self, line: &str) -> Result<DeskReply, Failure> {

@@ -71,7 +71,16 @@ impl OpenError {
     }
 }
 
-/// Makes a new store. The file must not exist.
+/// The files of the store at `path`: its own, and those that SQLite keeps beside it while it is open.
+pub(crate) fn every_file(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|end| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        name.into()
+    })
+}
+
+/// Makes a new store. The file must not exist, and none is left on an error.
 pub(crate) fn create(path: &Path, key: &StoreKey) -> Result<(), OpenError> {
     if path.exists() {
         return Err(OpenError::Exists(path.to_owned()));
@@ -81,7 +90,10 @@ pub(crate) fn create(path: &Path, key: &StoreKey) -> Result<(), OpenError> {
     let connection = connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .and_then(|c| settings(&c).map(|()| c))
         .and_then(|c| c.execute_batch(&format!("BEGIN; {SCHEMA} COMMIT;")).map(|()| c));
-    connection.and_then(|c| c.close().map_err(|(_, e)| e)).map_err(|e| explain(path, e))
+    connection.and_then(|c| c.close().map_err(|(_, e)| e)).map_err(|e| {
+        every_file(path).iter().for_each(|made| drop(std::fs::remove_file(made)));
+        explain(path, e)
+    })
 }
 
 /// The writer's connection to an existing store, checked. Closed before [`keep_tidy`], it leaves both files as they are, so

@@ -1,6 +1,7 @@
 //! A disk that fails at each write, flush, rename and removal in turn, under the real programs: `tests/shim/disk.c` in front of
 //! their C library counts them and lets one fail, or one and all after it.
 
+mod begin;
 mod reception;
 mod setup;
 mod vault;
@@ -91,9 +92,11 @@ pub(crate) enum Program {
     Reception,
     /// The reception's commands that set it up.
     Setup,
+    /// The vault's command that sets it up.
+    Init,
 }
 
-pub(crate) const ALL: [Program; 3] = [Program::Vault, Program::Reception, Program::Setup];
+pub(crate) const ALL: [Program; 4] = [Program::Vault, Program::Reception, Program::Setup, Program::Init];
 
 /// The one of this name.
 pub(crate) fn named(name: &str) -> Option<&'static [Program]> {
@@ -107,6 +110,7 @@ impl Program {
             Self::Vault => "vault",
             Self::Reception => "reception",
             Self::Setup => "setup",
+            Self::Init => "init",
         }
     }
 }
@@ -120,6 +124,7 @@ pub(crate) fn run(stride: usize, programs: &[Program]) -> bool {
         Program::Vault => search(*program, stride, || vault::Bench::new(&runtime, &shim)),
         Program::Reception => search(*program, stride, || reception::Bench::new(&runtime, &shim)),
         Program::Setup => search(*program, stride, || setup::Bench::new(&shim)),
+        Program::Init => search(*program, stride, || begin::Bench::new(&shim)),
     });
     !passed.collect::<Vec<bool>>().contains(&false)
 }

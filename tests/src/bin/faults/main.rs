@@ -20,7 +20,7 @@ mod visitor;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: faults kill KILLS [SEED] | faults plan KILLS [SEED] | faults disk STRIDE [vault | reception | setup] | \
+const USAGE: &str = "usage: faults kill KILLS [SEED] | faults plan KILLS [SEED] | faults disk STRIDE [vault | reception | setup | init] | \
                      faults damage";
 
 fn main() -> ExitCode {

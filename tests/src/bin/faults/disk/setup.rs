@@ -60,7 +60,8 @@ impl<'a> Bench<'a> {
         if end == End::Refused {
             let (again, _) = self.command(arguments, None);
             let words = String::from_utf8_lossy(&again.stderr).into_owned();
-            let left = fault.is_some_and(|(kind, _)| kind.goes_on()) && words.contains("move these files away");
+            let left = fault.is_some_and(|(kind, _)| kind.goes_on())
+                && (words.contains("move these files away") || words.contains("\n  rm "));
             if left {
                 drop(fs::remove_dir_all(self.home()));
                 self.command(&INIT, None);
