@@ -175,13 +175,19 @@ impl World {
     }
 
     /// SIGKILL to the vault.
+    ///
+    /// # Panics
+    /// When it had ended by itself.
     pub fn kill_vault(&mut self) {
-        self.vault.kill();
+        self.vault.kill().unwrap();
     }
 
     /// SIGKILL to the reception.
+    ///
+    /// # Panics
+    /// When it had ended by itself.
     pub fn kill_reception(&mut self) {
-        self.reception.kill();
+        self.reception.kill().unwrap();
     }
 
     /// Where the reception hears its vault.

@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 const BESIDE: usize = 4;
 /// A start, an end or an answer that takes longer is a fault.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Lives of one case, until one meets the fault: each makes its calls in an order of its own, and some a few less.
+const LIVES: usize = 3;
+/// Of so many cases one may meet none in all of these.
+const MISSED_IN: usize = 20;
 /// Tries of one step, while the disk refuses.
 const TRIES: usize = 8;
 
@@ -39,8 +43,8 @@ enum Kind {
 
 const KINDS: [Kind; 5] = [Kind::Io, Kind::Torn, Kind::Full, Kind::IoOn, Kind::FullOn];
 
-/// What the system says of either.
-const ERRORS: [&str; 2] = ["Input/output error", "No space left"];
+/// What the system says of either, and SQLite in its place.
+const ERRORS: [&str; 4] = ["Input/output error", "No space left", "disk I/O error", "database or disk is full"];
 
 impl Kind {
     fn goes_on(self) -> bool {
@@ -75,6 +79,9 @@ struct Ran {
 
 /// A place where one program lives again and again.
 trait Bench {
+    /// What one life without a fault has among its calls; a line ends with `\n`.
+    const SEEN: &'static [&'static str];
+
     /// One life under a fault, then a clean start, and everything compared with what was acknowledged.
     fn run(&mut self, fault: Option<Fault>) -> Ran;
 
@@ -131,44 +138,81 @@ pub(crate) fn run(stride: usize, programs: &[Program]) -> bool {
 
 fn search<B: Bench>(program: Program, stride: usize, bench: impl Fn() -> B + Sync) -> bool {
     let (name, begun) = (program.name(), Instant::now());
-    let calls = {
-        let mut bench = bench();
-        let calls = bench.run(None).calls;
-        let faults = bench.faults();
-        assert!(faults.is_empty(), "{name}, without a fault: {faults:#?}");
-        let wanted = bench.planted();
-        let faults = bench.faults();
-        let found = faults.iter().find(|fault| fault.contains(wanted));
-        say(&format!("disk: {name}: planted, and found: {}", found.unwrap()));
-        calls
-    };
+    let calls = proven(name, &mut bench());
     // Each kind meets other calls than the one before it.
     let begins = |n: usize| 1 + n * stride / KINDS.len();
     let cases = KINDS.into_iter().enumerate();
-    let cases = cases.flat_map(|(n, kind)| (begins(n)..=calls.len()).step_by(stride).map(move |at| (kind, at)));
+    let cases = cases.flat_map(|(n, kind)| (begins(n)..=calls).step_by(stride).map(move |at| (kind, at)));
     let cases: Vec<Fault> = cases.collect();
-    say(&format!("disk: {name}: {} calls in one life, {} cases", calls.len(), cases.len()));
+    say(&format!("disk: {name}: {calls} calls in one life, {} cases", cases.len()));
     let (next, faults, ends) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..BESIDE.min(cases.len()) {
             scope.spawn(|| {
                 let mut bench = bench();
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let ran = bench.run(Some(*case));
-                    *ends.lock().unwrap().entry((case.0, ran.end)).or_insert(0) += 1;
-                    let hit = ran.calls.iter().find(|call| call.contains(" fails ")).cloned().unwrap_or_default();
-                    faults.lock().unwrap().extend(bench.faults().iter().map(|f| format!("{case:?} ({hit}): {f}")));
+                    let end = meet(&mut bench, *case, &faults);
+                    *ends.lock().unwrap().entry((case.0, end)).or_insert(0) += 1;
                 }
             });
         }
     });
-    for ((kind, end), count) in ends.into_inner().unwrap() {
-        say(&format!("disk: {name}: {kind:?}: {end:?} {count}"));
+    let (mut faults, ends) = (faults.into_inner().unwrap(), ends.into_inner().unwrap());
+    for ((kind, end), count) in &ends {
+        let end = end.map_or("met no fault".into(), |end| format!("{end:?}"));
+        say(&format!("disk: {name}: {kind:?}: {end} {count}"));
     }
-    let faults = faults.into_inner().unwrap();
+    faults.extend(hollow_search(&ends));
     faults.iter().for_each(|fault| say(&format!("disk: {name}: FAULT {fault}")));
     say(&format!("disk: {name}: {} faults, {} s", faults.len(), begun.elapsed().as_secs()));
     faults.is_empty()
+}
+
+/// A life without a fault, and one after which the check must find what was done; the number of calls of the first.
+fn proven<B: Bench>(name: &str, bench: &mut B) -> usize {
+    let calls = bench.run(None).calls;
+    let faults = bench.faults();
+    assert!(faults.is_empty(), "{name}, without a fault: {faults:#?}");
+    let unseen = unseen(B::SEEN, &calls);
+    assert!(unseen.is_empty(), "{name}: what was to fail never came to the shim: {unseen:?}, in {calls:#?}");
+    let wanted = bench.planted();
+    let faults = bench.faults();
+    let found = faults.iter().find(|fault| fault.contains(wanted));
+    say(&format!("disk: {name}: planted, and found: {}", found.unwrap()));
+    calls.len()
+}
+
+/// What a life must have done to its files and the shim has not seen: it is not loaded, or the program takes another way.
+fn unseen(wanted: &[&'static str], calls: &[String]) -> Vec<&'static str> {
+    let calls: String = calls.iter().map(|call| format!("{call}\n")).collect();
+    wanted.iter().filter(|wanted| !calls.contains(**wanted)).copied().collect()
+}
+
+/// Lives until a life meets this fault; what that came to. Faults are noted with the call.
+fn meet(bench: &mut impl Bench, case: Fault, faults: &Mutex<Vec<String>>) -> Option<End> {
+    for _ in 0..LIVES {
+        let ran = bench.run(Some(case));
+        let hit = ran.calls.iter().find(|call| call.contains(" fails "));
+        let words = hit.map_or("no fault", String::as_str);
+        faults.lock().unwrap().extend(bench.faults().iter().map(|found| format!("{case:?} ({words}): {found}")));
+        if hit.is_some() {
+            return Some(ran.end);
+        }
+    }
+    None
+}
+
+/// What makes a search worth nothing: it had no case, too many of them met no fault, or nobody noticed any.
+fn hollow_search(ends: &BTreeMap<(Kind, Option<End>), usize>) -> Option<String> {
+    let count = |of: &dyn Fn(Option<End>) -> bool| -> usize {
+        ends.iter().filter(|((_, end), _)| of(*end)).map(|(_, count)| count).sum()
+    };
+    let (all, missed) = (count(&|_| true), count(&|end| end.is_none()));
+    let noticed = count(&|end| end.is_some_and(|end| end != End::Unnoticed));
+    let hollow = missed * MISSED_IN > all || noticed == 0;
+    hollow.then(|| {
+        format!("of {all} cases {missed} met no fault, and {noticed} were noticed: this search proves nothing")
+    })
 }
 
 /// What stands in front of the C library.
@@ -255,3 +299,43 @@ macro_rules! step {
     }};
 }
 use step;
+
+#[cfg(test)]
+mod proofs {
+    use super::*;
+
+    fn trace<const N: usize>(calls: [&str; N]) -> Vec<String> {
+        calls.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn a_flush_that_is_only_tried_again_is_hollow() {
+        let again = ["1 write passes key", "2 flush fails key", "3 flush passes key", "4 rename passes key"];
+        assert!(hollow(&trace(again)).unwrap().contains("the flush of key failed"));
+        let written = ["1 flush fails key", "2 write passes other", "3 write passes key", "4 flush passes key"];
+        assert_eq!(hollow(&trace(written)), None);
+        // A folder's flush is for what was put into it and taken away.
+        let folder = ["1 rename passes spool/a", "2 flush fails spool", "3 flush passes spool"];
+        assert!(hollow(&trace(folder)).is_some());
+        let renamed = ["1 flush fails spool", "2 rename passes spool/a", "3 flush passes spool"];
+        assert_eq!(hollow(&trace(renamed)), None);
+    }
+
+    #[test]
+    fn a_shim_that_sees_too_little_is_found() {
+        let wanted = ["write passes store.db\n", "write passes spool/"];
+        assert_eq!(unseen(&wanted, &[]), wanted);
+        assert_eq!(unseen(&wanted, &trace(["1 write passes store.db-wal", "2 write passes spool/a"])), wanted[..1]);
+        assert!(unseen(&wanted, &trace(["1 write passes spool/a", "2 write passes store.db"])).is_empty());
+    }
+
+    #[test]
+    fn a_search_without_faults_proves_nothing() {
+        let ends = |cases: &[(Option<End>, usize)]| cases.iter().map(|(end, n)| ((Kind::Io, *end), *n)).collect();
+        let (noticed, unnoticed) = (Some(End::WentOn), Some(End::Unnoticed));
+        for proves_nothing in [&[][..], &[(unnoticed, 30)], &[(noticed, 17), (None, 1)], &[(None, 9)]] {
+            assert!(hollow_search(&ends(proves_nothing)).is_some(), "{proves_nothing:?}");
+        }
+        assert_eq!(hollow_search(&ends(&[(noticed, 1), (unnoticed, 19), (None, 1)])), None);
+    }
+}

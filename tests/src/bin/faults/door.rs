@@ -1,7 +1,6 @@
 //! How visitors reach the vault: through the real reception's pages, or straight over the link, where the harness stands in
 //! for the reception.
 
-use crate::dice::Dice;
 use link::{Identity, Link, Listener, Pins};
 use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN};
 use shared::ids::{CollectionId, ItemId, RequestId, Ticket, hex, unhex};
@@ -13,6 +12,7 @@ use shared::time::Time;
 use shared::tlog::{Origin, VerifierKey};
 use std::sync::Arc;
 use std::time::Duration;
+use tests::statistics::Dice;
 use tokio::sync::watch;
 
 /// Why there was no answer, or none that promises anything: it is asked again.

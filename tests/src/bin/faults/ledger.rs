@@ -23,8 +23,13 @@ pub(crate) struct Ledger {
     faults: Mutex<Vec<String>>,
     /// Answers of any kind that came back, for the moment of the next death.
     answers: AtomicUsize,
+    /// Deaths by plan, so that who was cut short can tell whose doing it was.
+    deaths: AtomicUsize,
     counts: Mutex<Counts>,
 }
+
+/// What a payload is that was asked for from where it had broken off.
+pub(crate) const RESUMED: &str = "resumed by offset";
 
 /// What a campaign counts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +42,48 @@ pub(crate) struct Counts {
     pub(crate) broken_off: usize,
     pub(crate) receipts: usize,
     pub(crate) checks: usize,
+}
+
+impl Counts {
+    /// Each with its name.
+    fn named(&self) -> [(usize, &'static str); 8] {
+        [
+            (self.filed, "filings acknowledged"),
+            (self.withdrawn, "withdrawals acknowledged"),
+            (self.approved, "approvals acknowledged"),
+            (self.collected, "collections whole"),
+            (self.broken_off, "broken off"),
+            (self.resumed, RESUMED),
+            (self.receipts, "receipts verified"),
+            (self.checks, "checks of everything"),
+        ]
+    }
+
+    /// The names of those that are nothing.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        self.named().into_iter().filter(|(count, _)| *count == 0).map(|(_, name)| name).collect()
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.named().map(|(count, name)| format!("{count} {name}")).join(", "))
+    }
+}
+
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |a, b| Self {
+            filed: a.filed + b.filed,
+            approved: a.approved + b.approved,
+            withdrawn: a.withdrawn + b.withdrawn,
+            collected: a.collected + b.collected,
+            resumed: a.resumed + b.resumed,
+            broken_off: a.broken_off + b.broken_off,
+            receipts: a.receipts + b.receipts,
+            checks: a.checks + b.checks,
+        })
+    }
 }
 
 #[derive(Clone, Default)]
@@ -60,6 +107,7 @@ impl Ledger {
             seen: Mutex::default(),
             faults: Mutex::default(),
             answers: AtomicUsize::new(0),
+            deaths: AtomicUsize::new(0),
             counts: Mutex::default(),
         }
     }
@@ -74,6 +122,15 @@ impl Ledger {
 
     pub(crate) fn answers(&self) -> usize {
         self.answers.load(Ordering::Relaxed)
+    }
+
+    /// A node was killed.
+    pub(crate) fn died(&self) {
+        self.deaths.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn deaths(&self) -> usize {
+        self.deaths.load(Ordering::Relaxed)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -232,5 +289,20 @@ impl std::ops::Deref for Entry<'_> {
 impl std::ops::DerefMut for Entry<'_> {
     fn deref_mut(&mut self) -> &mut Promise {
         self.0.entry(self.1.clone()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod proofs {
+    use super::*;
+
+    #[test]
+    fn what_never_happened_is_named() {
+        let one =
+            Counts { filed: 3, approved: 2, withdrawn: 1, broken_off: 9, receipts: 1, checks: 5, ..Counts::default() };
+        assert_eq!(one.missing(), ["collections whole", RESUMED]);
+        let other = Counts { collected: 1, resumed: 1, ..Counts::default() };
+        assert!([one, other].into_iter().sum::<Counts>().missing().is_empty());
+        assert_eq!(Counts::default().missing().len(), one.named().len());
     }
 }

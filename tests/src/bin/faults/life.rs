@@ -1,13 +1,14 @@
 //! A world that keeps dying: a vault and what stands before it, visitors and an owner at work, and SIGKILL by plan.
 
 use crate::desk::Desk;
-use crate::dice::{Death, Dice, From, Front, Side, deaths};
+use crate::dice::{Death, From, Front, Side, deaths, stream};
 use crate::door::{Door, Page, Stand};
-use crate::ledger::{Counts, Ledger};
+use crate::ledger::{Counts, Ledger, RESUMED};
 use crate::log::{self, Log};
 use crate::owner::Owner;
 use crate::visitor::{Item, Visitor};
 use rusqlite::OpenFlags;
+use rustix::process::{Pid, Signal};
 use shared::pairing::VaultLine;
 use shared::tlog::LeafKind;
 use std::collections::HashMap;
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tests::World;
+use tests::statistics::Dice;
+use tests::{Node, World};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -39,7 +41,7 @@ pub(crate) struct Fate {
     pub(crate) plant: Option<Plant>,
 }
 
-/// A fault that the checks must find, put into the store between a death and the next start.
+/// A fault that the checks must find: in the store, put there between a death and the next start, or in what a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plant {
     /// An acknowledged request is gone.
@@ -50,11 +52,24 @@ pub(crate) enum Plant {
     UnloggedRelease,
     /// The store has forgotten who collected.
     ForgottenCollections,
+    /// The vault ends in order a moment before it would be killed.
+    EndOfItsOwn,
+    /// A task of the vault panics, and the vault goes on.
+    LonePanic,
+    /// Every payload breaks off behind its head.
+    NoBytes,
 }
 
 impl Plant {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::LostRequest, Self::DoubledRelease, Self::UnloggedRelease, Self::ForgottenCollections];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::LostRequest,
+        Self::DoubledRelease,
+        Self::UnloggedRelease,
+        Self::ForgottenCollections,
+        Self::EndOfItsOwn,
+        Self::LonePanic,
+        Self::NoBytes,
+    ];
 
     /// What the check that is to find it says.
     pub(crate) fn words(self) -> &'static str {
@@ -63,6 +78,9 @@ impl Plant {
             Self::DoubledRelease => "the log has 2 approvals of",
             Self::UnloggedRelease => "is released without an entry in the log",
             Self::ForgottenCollections => "and 0 are counted",
+            Self::EndOfItsOwn => "vault had ended by itself (exit status: 0)",
+            Self::LonePanic => "vault panicked: ",
+            Self::NoBytes => "gave nothing of what was approved",
         }
     }
 
@@ -78,7 +96,14 @@ impl Plant {
                 let forget = "json_set(record, '$.stage.released.collections', json('[]'))";
                 change(home, &format!("UPDATE request SET record = {forget} WHERE {collected}"))
             }
+            Self::EndOfItsOwn | Self::LonePanic | Self::NoBytes => false,
         }
+    }
+
+    /// What has a vault do it, from its start on.
+    fn variables(self) -> &'static [(&'static str, &'static str)] {
+        // The first reply is the greeting's.
+        if self == Self::LonePanic { &[("WEBIZEN_DANGER_PANIC_AT", "reply:before#2")] } else { &[] }
     }
 }
 
@@ -102,6 +127,7 @@ pub(crate) struct Tally {
 
 struct Life {
     world: World,
+    front: Front,
     home: PathBuf,
     desk: Desk,
     ledger: Arc<Ledger>,
@@ -119,11 +145,15 @@ pub(crate) fn live(fate: &Fate, handle: &Handle, killed: &dyn Fn()) -> Tally {
         if !life.until(death) {
             break;
         }
+        if plant == Some(Plant::EndOfItsOwn) {
+            life.end_vault();
+        }
         life.kill(death);
-        if n > 2 && plant.is_some_and(|plant| plant.put(&life.home)) {
+        let due = plant.filter(|_| n > 2);
+        if due.is_some_and(|plant| plant.put(&life.home)) {
             (plant, life.tally.planted) = (None, true);
         }
-        life.start(death.side);
+        life.start(death.side, due.map_or(&[], Plant::variables));
         life.allowance.fetch_add(FILINGS, Ordering::Relaxed);
         killed();
     }
@@ -132,10 +162,10 @@ pub(crate) fn live(fate: &Fate, handle: &Handle, killed: &dyn Fn()) -> Tally {
 
 impl Life {
     fn begin(fate: &Fate, handle: &Handle) -> Self {
-        let mut dice = Dice::new(!fate.seed, fate.world);
+        let mut dice = stream(!fate.seed, fate.world);
         let mut world = World::unpaired();
-        let bodies = [dice.below(900) as usize + 1, LONGEST];
-        let bodies = bodies.map(|size| Arc::new((0..size).map(|_| dice.next().to_le_bytes()[0]).collect::<Vec<u8>>()));
+        let bodies = [dice.below(900) + 1, LONGEST];
+        let bodies = bodies.map(|size| Arc::new((0..size).map(|_| dice.draw() as u8).collect::<Vec<u8>>()));
         let items = bodies.iter().enumerate().map(|(n, bytes)| {
             let id = world.add(&format!("Letter {n}"), &format!("letter-{n}.txt"), bytes);
             Item { id: id.parse().unwrap(), bytes: bytes.clone() }
@@ -161,21 +191,26 @@ impl Life {
             key: world.owner_key(),
             folder: world.root().to_owned(),
             ledger: ledger.clone(),
-            dice: Dice::new(fate.seed, fate.world << 8 | 0xff),
+            dice: stream(fate.seed, fate.world << 8 | 0xff),
             signed: HashMap::new(),
         };
         let mut workers = vec![handle.spawn(owner.work())];
         for n in 0..VISITORS {
-            let mut dice = Dice::new(fate.seed, fate.world << 8 | n);
+            let mut dice = stream(fate.seed, fate.world << 8 | n);
             let door = match &door {
                 Door::Page(page) => Door::Page(page.moved(&mut dice)),
                 Door::Link(stand) => Door::Link(stand.clone()),
             };
             let (ledger, items, allowance) = (ledger.clone(), items.clone(), allowance.clone());
-            workers.push(handle.spawn(Visitor { door, ledger, items, dice, allowance }.work()));
+            let plant = fate.plant;
+            workers
+                .push(handle.spawn(Visitor { door, ledger, items, dice, allowance, plant, turn: n as usize }.work()));
         }
-        let (handle, tally) = (handle.clone(), Tally::default());
-        Self { world, home, desk, ledger, allowance, workers, handle, tally }
+        // The others are not there before there is something to do them to.
+        let planted =
+            fate.plant.is_some_and(|plant| matches!(plant, Plant::EndOfItsOwn | Plant::LonePanic | Plant::NoBytes));
+        let (handle, tally) = (handle.clone(), Tally { planted, ..Tally::default() });
+        Self { world, front: fate.front, home, desk, ledger, allowance, workers, handle, tally }
     }
 
     /// Waits for the moment of a death; whether it came.
@@ -186,8 +221,10 @@ impl Life {
             }
             let (answers, deadline) = (self.ledger.answers(), Instant::now() + PATIENCE);
             while self.ledger.answers() == answers {
-                if Instant::now() > deadline {
-                    self.ledger.fault(format!("nobody is answered any more:\n{}", self.world.vault_node().log_tail()));
+                let runs = self.world.vault_node().runs();
+                if !runs || Instant::now() > deadline {
+                    let silence = if runs { "nobody is answered any more" } else { "the vault is gone" };
+                    self.ledger.fault(format!("{silence}:\n{}", self.world.vault_node().log_tail()));
                     return false;
                 }
                 std::thread::sleep(Duration::from_millis(1));
@@ -199,22 +236,35 @@ impl Life {
 
     fn kill(&mut self, death: Death) {
         match death.side {
-            Side::Vault => {
-                self.tally.vault += 1;
-                self.world.kill_vault();
-            }
-            Side::Reception => {
-                self.tally.reception += 1;
-                self.world.kill_reception();
-            }
+            Side::Vault => self.tally.vault += 1,
+            Side::Reception => self.tally.reception += 1,
         }
         self.tally.starting += usize::from(death.from == From::Start);
+        self.bury(death.side);
     }
 
-    fn start(&mut self, side: Side) {
+    fn bury(&mut self, side: Side) {
+        let faults = burial(self.node(side));
+        faults.into_iter().for_each(|fault| self.ledger.fault(fault));
+        self.ledger.died();
+    }
+
+    /// Has the vault end in order.
+    fn end_vault(&mut self) {
+        let node = self.world.vault_node();
+        let process = Pid::from_raw(node.pid() as i32).unwrap();
+        rustix::process::kill_process(process, Signal::TERM).unwrap();
+        tests::until("the vault ends", || (!node.runs()).then_some(()));
+    }
+
+    fn start(&mut self, side: Side, variables: &[(&str, &str)]) {
+        self.node(side).start(variables);
+    }
+
+    fn node(&mut self, side: Side) -> &mut Node {
         match side {
-            Side::Vault => self.world.vault_node().start(&[]),
-            Side::Reception => self.world.reception_node().start(&[]),
+            Side::Vault => self.world.vault_node(),
+            Side::Reception => self.world.reception_node(),
         }
     }
 
@@ -246,13 +296,40 @@ impl Life {
         }
     }
 
+    /// In its last life, which nothing cuts short, everything comes to be done that visitors and owners do; without that, the
+    /// lives before would prove little.
+    fn wait_for_all(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let missing = self.ledger.counts().missing().into_iter();
+            // Pages give a payload from its beginning.
+            let missing: Vec<&str> = missing.filter(|name| self.front == Front::Link || *name != RESUMED).collect();
+            if missing.is_empty() || !self.ledger.faults().is_empty() {
+                return;
+            }
+            if Instant::now() > deadline {
+                let log = self.world.vault_node().log_tail();
+                return self.ledger.fault(format!("among all that was done was never: {}\n{log}", missing.join(", ")));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn end(mut self) -> Tally {
-        if self.ledger.faults().is_empty() {
-            self.settle();
+        if self.ledger.faults().is_empty() && self.settle() {
+            self.wait_for_all();
         }
         self.workers.drain(..).for_each(|worker| worker.abort());
+        [Side::Vault, Side::Reception].into_iter().for_each(|side| self.bury(side));
         Tally { counts: self.ledger.counts(), faults: self.ledger.faults(), ..self.tally }
     }
+}
+
+/// Kills a node; what was wrong with its life: it must not have ended by itself, and nothing in it have panicked.
+pub(crate) fn burial(node: &mut Node) -> Vec<String> {
+    let ended = node.kill().err().map(|ended| format!("{ended}:\n{}", node.log_tail()));
+    let panics = node.panics();
+    ended.into_iter().chain(panics).collect()
 }
 
 pub(crate) fn by_link(world: &mut World, handle: &Handle) -> (VaultLine, Arc<Stand>) {

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     };
     let passed = match words[..] {
         [verb @ ("kill" | "plan"), kills, ref rest @ ..] if rest.len() < 2 => {
-            let (Some(kills), Some(seed)) = (number(kills), seed(rest.first())) else { return usage() };
+            let (Some(kills @ 1..), Some(seed)) = (number(kills), seed(rest.first())) else { return usage() };
             if verb == "plan" {
                 kills::plan(kills as usize, seed);
                 true

@@ -2,7 +2,6 @@
 //! real `ssh-keygen`, and hands it in, sometimes twice, and sometimes again after a restart.
 
 use crate::desk::Desk;
-use crate::dice::Dice;
 use crate::ledger::Ledger;
 use serde_json::{Value, json};
 use shared::ids::{Digest, Nonce, RequestId, TicketHash};
@@ -14,6 +13,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tests::statistics::Dice;
 
 /// Between two looks at the desk.
 const LOOK: Duration = Duration::from_millis(20);
@@ -82,7 +82,7 @@ impl Owner {
         if self.signed.is_empty() || !self.dice.one_in(8) {
             return Ok(());
         }
-        let at = self.dice.below(self.signed.len() as u64) as usize;
+        let at = self.dice.below(self.signed.len());
         let Some(call) = self.signed.values().nth(at).cloned() else { return Ok(()) };
         let id = text(&call, "id");
         let taken_before = self.ledger.is_approved(&id);

@@ -1,17 +1,22 @@
 //! Visitors: each files, takes back or collects, breaks off and goes on, and asks until it is answered.
 
-use crate::dice::Dice;
 use crate::door::{Ask, Collected, Door, Standing, request};
 use crate::ledger::Ledger;
+use crate::life::Plant;
 use shared::ids::{CollectionId, ItemId, Ticket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tests::statistics::Dice;
 
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(6);
 /// Filings by one visitor from one address: the reception's limit for one is above that.
 const FROM_ONE_ADDRESS: usize = 20;
+/// Heads of payloads without a byte behind them, in a row, that no death excuses.
+const EMPTY: usize = 10;
+/// Filings of which a visitor takes one back.
+const TURNS: usize = 6;
 /// Releases that a visitor keeps going back to.
 const KEPT: usize = 12;
 
@@ -42,6 +47,9 @@ pub(crate) struct Visitor {
     pub(crate) dice: Dice,
     /// Filings that all visitors together may still make.
     pub(crate) allowance: Arc<AtomicUsize>,
+    pub(crate) plant: Option<Plant>,
+    /// What this visitor does goes by turns, and each begins with another: so all of it is done soon.
+    pub(crate) turn: usize,
 }
 
 struct Release {
@@ -66,7 +74,7 @@ impl Visitor {
                 kept.extend(self.one().await);
                 kept.truncate(KEPT);
             } else if !kept.is_empty() {
-                let at = self.dice.below(kept.len() as u64) as usize;
+                let at = self.dice.below(kept.len());
                 self.collect(&kept[at]).await;
             }
             tokio::time::sleep(AGAIN).await;
@@ -75,11 +83,12 @@ impl Visitor {
 
     /// One request's life; the release, if it came to one.
     async fn one(&mut self) -> Option<Release> {
-        let item = self.items[self.dice.below(self.items.len() as u64) as usize].clone();
+        self.turn += 1;
+        let item = self.items[self.turn / 2 % self.items.len()].clone();
         let ask = Ask { seed: self.dice.bytes(), item: item.id };
         let ticket = insist!(self.door.file(&ask));
         self.ledger.filed(request(&ticket));
-        if self.dice.one_in(6) && self.withdraw(&ticket).await {
+        if self.turn % TURNS == 2 && self.withdraw(&ticket).await {
             return None;
         }
         while insist!(self.door.standing(&ticket)) != Standing::Ready {
@@ -106,12 +115,18 @@ impl Visitor {
 
     /// Takes the whole payload, in as many pieces as it takes, and compares every byte.
     async fn collect(&mut self, release: &Release) {
-        let (whole, mut held) = (release.item.bytes.clone(), 0);
+        let (whole, mut held, mut drought) = (release.item.bytes.clone(), 0, Drought::default());
         while held < whole.len() {
-            let enough =
-                if self.dice.one_in(2) { 1 + self.dice.below(whole.len() as u64) as usize } else { usize::MAX };
             let offset = if self.door.resumes() { held } else { 0 };
+            let enough = self.enough(whole.len());
             let Some(bytes) = self.piece(release, offset, enough).await else { return };
+            if drought.goes_on(bytes, self.ledger.deaths()) {
+                let id = request(&release.ticket);
+                return self.ledger.fault(format!("{id} gave nothing of what was approved, again and again"));
+            }
+            if bytes == 0 {
+                tokio::time::sleep(AGAIN).await;
+            }
             held = held.max(offset + bytes);
             let broken_off = held < whole.len();
             self.ledger.count(|c| {
@@ -119,6 +134,15 @@ impl Visitor {
                 c.broken_off += usize::from(broken_off);
                 c.collected += usize::from(!broken_off);
             });
+        }
+    }
+
+    /// After how many bytes of a payload this visitor hangs up.
+    fn enough(&mut self, whole: usize) -> usize {
+        match self.plant {
+            Some(Plant::NoBytes) => 0,
+            _ if self.dice.one_in(4) => usize::MAX,
+            _ => 1 + self.dice.below(whole),
         }
     }
 
@@ -167,5 +191,42 @@ impl Visitor {
                 self.ledger.collecting(request(&release.ticket), device, *receipt);
             }
         }
+    }
+}
+
+/// Heads of payloads in a row that no byte followed. Each death can bring about one.
+#[derive(Default)]
+struct Drought {
+    heads: usize,
+    /// Deaths before it began.
+    deaths: usize,
+}
+
+impl Drought {
+    /// One more piece, after so many deaths in all; whether too many came without a byte.
+    fn goes_on(&mut self, bytes: usize, deaths: usize) -> bool {
+        if bytes > 0 {
+            self.heads = 0;
+            return false;
+        }
+        if self.heads == 0 {
+            self.deaths = deaths;
+        }
+        self.heads += 1;
+        self.heads > EMPTY + deaths - self.deaths
+    }
+}
+
+#[cfg(test)]
+mod proofs {
+    use super::*;
+
+    #[test]
+    fn only_a_byte_ends_a_drought_and_a_death_excuses_one_head() {
+        let mut drought = Drought::default();
+        let empty = |drought: &mut Drought, deaths, times| (0..times).any(|_| drought.goes_on(0, deaths));
+        assert!(!empty(&mut drought, 3, EMPTY) && !drought.goes_on(1, 3));
+        assert!(!empty(&mut drought, 4, EMPTY) && !empty(&mut drought, 7, 3));
+        assert!(drought.goes_on(0, 7));
     }
 }

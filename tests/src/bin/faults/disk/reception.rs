@@ -1,11 +1,11 @@
 //! The life of a reception on a disk that fails: what it keeps for a vault that is away, and what it publishes.
 
-use super::{End, Fault, PATIENCE, Ran, Shim, TRIES, borrowed, hollow, lines};
+use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, TRIES, borrowed, hollow, lines};
 use crate::desk::Desk;
-use crate::dice::Dice;
+use crate::dice::stream;
 use crate::door::{Ask, Page, Unanswered, request};
 use crate::ledger::Ledger;
-use crate::life::by_page;
+use crate::life::{burial, by_page};
 use crate::log::Log;
 use shared::ids::{ItemId, RequestId, Ticket};
 use shared::pairing::VaultLine;
@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tests::World;
+use tests::statistics::Dice;
 use tokio::runtime::{Handle, Runtime};
 
 /// The titles that tell the publications apart, the one on the disk and the one that the vault has for it.
@@ -50,7 +51,7 @@ pub(super) struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     pub(super) fn new(runtime: &Runtime, shim: &'a Shim) -> Self {
-        let (mut world, mut dice) = (World::unpaired(), Dice::new(1, 3));
+        let (mut world, mut dice) = (World::unpaired(), stream(1, 3));
         let item: ItemId = world.add("Letter", "letter.txt", b"An invented letter.\n").parse().unwrap();
         let (line, page) = by_page(&mut world, &mut dice);
         assert!(world.vault_node().stop().success());
@@ -198,11 +199,11 @@ impl<'a> Bench<'a> {
 
     /// A clean start must serve what was served, bring everything that was acknowledged to the vault, and take requests again.
     fn afterwards(&mut self, ledger: &Ledger) {
-        self.world.kill_vault();
+        self.faults.extend(burial(self.world.vault_node()));
         if !self.start(&[]) {
             let log = self.world.reception_node().log_tail();
             self.faults.push(format!("it does not start again:\n{log}"));
-            self.world.kill_reception();
+            self.faults.extend(burial(self.world.reception_node()));
             return;
         }
         let wanted = if self.seen { NEW } else { OLD };
@@ -221,8 +222,8 @@ impl<'a> Bench<'a> {
             self.faults.push("it does not take requests again".into());
         }
         self.faults.extend(ledger.faults());
-        self.world.kill_reception();
-        self.world.kill_vault();
+        self.faults.extend(burial(self.world.reception_node()));
+        self.faults.extend(burial(self.world.vault_node()));
     }
 
     fn compare(&mut self, ledger: &Ledger) {
@@ -239,6 +240,19 @@ impl<'a> Bench<'a> {
 }
 
 impl super::Bench for Bench<'_> {
+    const SEEN: &'static [&'static str] = &[
+        "write passes state/spool/",
+        "flush passes state/spool/",
+        "rename passes state/spool/",
+        "unlink passes state/spool/",
+        "flush passes state/spool\n",
+        "write passes state/publications/incoming/bundle.json\n",
+        "flush passes state/publications/incoming/bundle.json\n",
+        "rename passes state/publications/2\n",
+        "rename passes state/publications/current\n",
+        "flush passes state/publications\n",
+    ];
+
     fn run(&mut self, fault: Option<Fault>) -> Ran {
         let ledger = self.begin();
         let home = self.world.reception_node().home().to_owned();
@@ -252,7 +266,7 @@ impl super::Bench for Bench<'_> {
         let code = self.stop();
         let (calls, words) = (lines(&trace), self.world.reception_node().log().split_off(logged));
         let end = match (lives, code) {
-            (false, Some(1)) if !serves && super::ERRORS.iter().any(|error| words.contains(error)) => End::NotStarted,
+            (false, Some(1)) if !serves && ERRORS.iter().any(|error| words.contains(error)) => End::NotStarted,
             (true, Some(0)) if !done => End::Refused,
             (true, Some(0)) if self.refused > 0 => End::WentOn,
             (true, Some(0)) => End::Unnoticed,
@@ -265,6 +279,7 @@ impl super::Bench for Bench<'_> {
             self.faults.push(format!("the disk failed once, and the reception refuses for ever:\n{words}"));
         }
         self.faults.extend(hollow(&calls));
+        self.faults.extend(self.world.reception_node().panics());
         self.afterwards(&ledger);
         Ran { calls, end }
     }

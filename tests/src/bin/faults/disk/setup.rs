@@ -100,6 +100,15 @@ impl<'a> Bench<'a> {
 }
 
 impl super::Bench for Bench<'_> {
+    const SEEN: &'static [&'static str] = &[
+        "write passes state/witness-key.pem\n",
+        "flush passes state/witness-key.pem\n",
+        "write passes config/reception.toml\n",
+        "flush passes config/reception.toml\n",
+        "rename passes state/vault.line\n",
+        "flush passes state\n",
+    ];
+
     fn run(&mut self, fault: Option<Fault>) -> Ran {
         let ran = self.life(fault);
         self.afterwards();

@@ -1,11 +1,11 @@
 //! The life of a vault on a disk that fails.
 
-use super::{End, Fault, PATIENCE, Ran, Shim, borrowed, lines, step};
+use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, borrowed, lines, step};
 use crate::desk::Desk;
-use crate::dice::Dice;
+use crate::dice::stream;
 use crate::door::{Ask, Collected, Door, Stand, Standing, request};
 use crate::ledger::Ledger;
-use crate::life::{Plant, by_link};
+use crate::life::{Plant, burial, by_link};
 use crate::log::{self, Log};
 use crate::owner::Owner;
 use rusqlite::OpenFlags;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::World;
+use tests::statistics::Dice;
 use tokio::runtime::{Handle, Runtime};
 
 /// Bytes of a frame in the write-ahead log, and how many of them are there before a run begins: a checkpoint is due soon.
@@ -51,7 +52,7 @@ impl<'a> Bench<'a> {
         let names = ["store.db", "store.db-wal"];
         let begin = names.map(|name| (name, fs::read(home.join("state").join(name)).unwrap())).into();
         let handle = runtime.handle().clone();
-        Self { world, stand, line, item, shim, begin, handle, dice: Dice::new(1, 1), faults: Vec::new() }
+        Self { world, stand, line, item, shim, begin, handle, dice: stream(1, 1), faults: Vec::new() }
     }
 
     fn home(&mut self) -> PathBuf {
@@ -76,10 +77,10 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Everything that is done to a vault; how often somebody was refused, and whether all was done in the end.
-    fn life(&mut self, ledger: &Arc<Ledger>) -> (usize, bool) {
+    /// Everything that is done to a vault; how far that went, and how often somebody was refused.
+    fn life(&mut self, ledger: &Arc<Ledger>) -> (Lived, usize) {
         if !self.ready() {
-            return (0, false);
+            return (Lived::NeverServed, 0);
         }
         let (handle, home) = (self.handle.clone(), self.home());
         let mut actor = Actor {
@@ -96,11 +97,11 @@ impl<'a> Bench<'a> {
                 dice: self.dice.clone(),
                 signed: HashMap::new(),
             },
-            dice: Dice::new(self.dice.next(), 2),
+            dice: stream(self.dice.draw(), 2),
             refused: 0,
         };
         let done = handle.block_on(actor.act()).is_some();
-        (actor.refused, done)
+        (if done { Lived::Whole } else { Lived::Half }, actor.refused)
     }
 
     /// Whether it goes on; after a flush that failed it has some time to end.
@@ -128,7 +129,7 @@ impl<'a> Bench<'a> {
         if !self.ready() {
             let log = self.world.vault_node().log_tail();
             self.faults.push(format!("it does not start again:\n{log}"));
-            self.world.kill_vault();
+            self.faults.extend(burial(self.world.vault_node()));
             return;
         }
         let home = self.home();
@@ -141,11 +142,18 @@ impl<'a> Bench<'a> {
             self.faults.push("it does not take requests again".into());
         }
         self.faults.extend(ledger.faults());
-        self.world.kill_vault();
+        self.faults.extend(burial(self.world.vault_node()));
     }
 }
 
 impl super::Bench for Bench<'_> {
+    const SEEN: &'static [&'static str] = &[
+        "write passes store.db\n",
+        "flush passes store.db\n",
+        "write passes store.db-wal\n",
+        "flush passes store.db-wal",
+    ];
+
     fn run(&mut self, fault: Option<Fault>) -> Ran {
         let home = self.home();
         let trace = self.world.root().join("trace");
@@ -159,29 +167,16 @@ impl super::Bench for Bench<'_> {
         let logged = self.world.vault_node().log().len();
         let variables = self.shim.variables(fault, &home.join("state"), &trace);
         self.world.vault_node().start(&borrowed(&variables));
-        let (refused, done) = self.life(&ledger);
-        let flush = lines(&trace).iter().any(|call| call.contains("flush fails store.db"));
+        let (lived, refused) = self.life(&ledger);
+        let flush = flush_failed(&lines(&trace));
         let lives = self.lives(flush);
         let code = self.stop();
         let calls = lines(&trace);
         let words = self.world.vault_node().log().split_off(logged);
-        let end = match (lives, code) {
-            (false, Some(5)) if flush && words.contains("failed to flush the store; stopping") => End::Stopped,
-            (false, Some(1)) if ["disk", "space"].iter().any(|word| words.contains(word)) => End::NotStarted,
-            (false, code) => {
-                self.faults.push(format!("it ended with {code:?}:\n{words}"));
-                End::NotStarted
-            }
-            (true, _) if !done => End::Refused,
-            (true, _) if refused > 0 => End::WentOn,
-            (true, _) => End::Unnoticed,
-        };
-        if lives && flush {
-            self.faults.push("a flush failed, and the vault went on".into());
-        }
-        if lives && !done && fault.is_none_or(|(kind, _)| !kind.goes_on()) {
-            self.faults.push(format!("the disk failed once, and the vault refuses for ever:\n{words}"));
-        }
+        let seen = Seen { fault, lived, refused, lives, code, flush, words: &words };
+        let (end, faults) = seen.judge();
+        self.faults.extend(faults);
+        self.faults.extend(self.world.vault_node().panics());
         self.afterwards(&ledger);
         Ran { calls, end }
     }
@@ -195,7 +190,7 @@ impl super::Bench for Bench<'_> {
         self.stand.forget();
         let ledger = Arc::new(Ledger::new(self.line.owner.clone(), self.line.log.clone()));
         self.world.vault_node().start(&[]);
-        assert!(self.life(&ledger).1, "a life without a fault");
+        assert_eq!(self.life(&ledger), (Lived::Whole, 0), "a life without a fault");
         self.world.kill_vault();
         assert!(Plant::LostRequest.put(&home));
         self.afterwards(&ledger);
@@ -205,6 +200,59 @@ impl super::Bench for Bench<'_> {
     fn faults(&mut self) -> Vec<String> {
         std::mem::take(&mut self.faults)
     }
+}
+
+/// How far a life went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lived {
+    NeverServed,
+    /// Something could not be done.
+    Half,
+    Whole,
+}
+
+/// What one life under a fault was seen to be.
+struct Seen<'a> {
+    fault: Option<Fault>,
+    lived: Lived,
+    refused: usize,
+    /// Whether it went on to the end.
+    lives: bool,
+    code: Option<i32>,
+    /// Whether a flush of the store failed.
+    flush: bool,
+    /// What it logged.
+    words: &'a str,
+}
+
+impl Seen<'_> {
+    /// What it came to, and what was wrong with that.
+    fn judge(&self) -> (End, Vec<String>) {
+        let (mut faults, words) = (Vec::new(), self.words);
+        let said = ERRORS.iter().any(|error| words.contains(error));
+        let end = match (self.lives, self.code) {
+            (false, Some(5)) if self.flush && words.contains("failed to flush the store; stopping") => End::Stopped,
+            (false, Some(1)) if self.lived == Lived::NeverServed && said => End::NotStarted,
+            (false, code) => {
+                faults.push(format!("it ended with {code:?}:\n{words}"));
+                End::NotStarted
+            }
+            (true, _) if self.lived != Lived::Whole => End::Refused,
+            (true, _) if self.refused > 0 => End::WentOn,
+            (true, _) => End::Unnoticed,
+        };
+        if self.lives && self.flush {
+            faults.push("a flush failed, and the vault went on".into());
+        }
+        if self.lives && self.lived != Lived::Whole && self.fault.is_none_or(|(kind, _)| !kind.goes_on()) {
+            faults.push(format!("the disk failed once, and the vault refuses for ever:\n{words}"));
+        }
+        (end, faults)
+    }
+}
+
+fn flush_failed(calls: &[String]) -> bool {
+    calls.iter().any(|call| call.contains("flush fails store.db"))
 }
 
 /// Makes the write-ahead log so long that the next commits have it copied into the store.
@@ -292,5 +340,58 @@ impl Actor {
             self.ledger.fault(format!("the desk answers {reply}"));
         }
         Err(())
+    }
+}
+
+#[cfg(test)]
+mod proofs {
+    use super::*;
+    use crate::disk::Kind;
+
+    const ONCE: Seen<'_> = Seen {
+        fault: Some((Kind::Full, 3)),
+        lived: Lived::Whole,
+        refused: 1,
+        lives: true,
+        code: Some(0),
+        flush: false,
+        words: "",
+    };
+
+    fn faults(seen: &Seen<'_>) -> String {
+        seen.judge().1.concat()
+    }
+
+    #[test]
+    fn a_vault_that_goes_on_after_a_failed_flush_is_found() {
+        let trace = ["1 write passes store.db-wal", "2 flush fails store.db-wal", "3 write passes store.db-wal"];
+        let flush = flush_failed(&trace.map(str::to_owned));
+        assert!(faults(&Seen { flush, ..ONCE }).contains("a flush failed, and the vault went on"));
+        let words = "ERROR the disk failed to flush the store; stopping. Check the disk";
+        let stopped = Seen { flush, lives: false, code: Some(5), words, ..ONCE };
+        assert_eq!(stopped.judge(), (End::Stopped, vec![]));
+        assert!(faults(&Seen { flush: false, ..stopped }).contains("it ended with Some(5)"), "for nothing");
+    }
+
+    #[test]
+    fn a_vault_that_served_and_ends_for_want_of_room_is_found() {
+        let words = "ERROR database or disk is full";
+        let unstarted = Seen { lived: Lived::NeverServed, lives: false, code: Some(1), words, ..ONCE };
+        assert_eq!(unstarted.judge(), (End::NotStarted, vec![]));
+        for lived in [Lived::Half, Lived::Whole] {
+            assert!(faults(&Seen { lived, ..unstarted }).contains("it ended with Some(1)"));
+        }
+        assert!(
+            faults(&Seen { words: "out of disk quota", ..unstarted }).contains("it ended with"),
+            "and does not say why"
+        );
+    }
+
+    #[test]
+    fn a_vault_that_refuses_for_ever_is_found() {
+        assert_eq!(ONCE.judge(), (End::WentOn, vec![]));
+        let half = Seen { lived: Lived::Half, ..ONCE };
+        assert!(faults(&half).contains("refuses for ever"));
+        assert_eq!(Seen { fault: Some((Kind::FullOn, 3)), ..half }.judge(), (End::Refused, vec![]));
     }
 }
