@@ -2,15 +2,13 @@
 //! speaks QUIC by itself, so that no code of the link keeps it from sending anything.
 
 use crate::World;
+use crate::anybody::Anybody;
 use crate::tap::Tape;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint};
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use shared::frame;
 use shared::limits;
 use shared::message::{ALPN, Call, Hello, Name, PROTOCOLS, Reply};
@@ -184,7 +182,6 @@ async fn wait(endpoint: Endpoint, dialled: watch::Sender<Option<Connection>>, un
     }
 }
 
-/// Where the reception waits for the vault.
 /// Where the reception of this folder hears its vault.
 pub(crate) fn link_address(home: &Path) -> SocketAddr {
     let text = fs::read_to_string(home.join("run/addresses.toml")).unwrap();
@@ -204,50 +201,9 @@ fn server(pem: &str) -> quinn::ServerConfig {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
-        .with_client_cert_verifier(Arc::new(AnyVault(provider)))
+        .with_client_cert_verifier(Arc::new(Anybody(provider)))
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(der))
         .unwrap();
     tls.alpn_protocols = vec![ALPN.to_vec()];
     quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()))
-}
-
-/// Takes any vault.
-#[derive(Debug)]
-struct AnyVault(Arc<CryptoProvider>);
-
-impl ClientCertVerifier for AnyVault {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.3 only".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

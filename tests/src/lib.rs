@@ -23,10 +23,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 pub mod adversary;
+pub mod anybody;
 pub mod bins;
 pub mod browser;
 pub mod clock;
 pub mod http;
+#[cfg(test)]
+mod named;
 pub mod node;
 pub mod oracle;
 pub mod owner;

@@ -133,6 +133,11 @@ impl Oracle {
         self.rules.get_mut(canary).expect("the canary is planted").extend(sinks);
     }
 
+    /// From now on the canary must not be heard at this sink any more.
+    pub fn forbid(&mut self, canary: &str, sink: Sink) {
+        self.rules.get_mut(canary).expect("the canary is planted").remove(&sink);
+    }
+
     /// Hears what came out at a sink.
     pub fn hear(&mut self, sink: Sink, bytes: &[u8]) {
         *self.bytes.entry(sink).or_default() += bytes.len() as u64;
@@ -163,11 +168,16 @@ impl Oracle {
         other.bytes.iter().for_each(|(sink, bytes)| *self.bytes.entry(*sink).or_default() += bytes);
     }
 
+    /// The sinks at which there was nothing to hear.
+    pub fn silent(&self) -> Vec<Sink> {
+        Sink::ALL.into_iter().filter(|sink| self.bytes.get(sink).is_none_or(|bytes| *bytes == 0)).collect()
+    }
+
     /// The sinks that said something, and the number of canaries, of spellings and of bytes.
     pub fn figures(&self) -> String {
         let bytes: u64 = self.bytes.values().sum();
         let (canaries, spellings) = (self.rules.len(), self.patterns.len());
-        let sinks = self.bytes.len();
+        let sinks = Sink::ALL.len() - self.silent().len();
         format!("{sinks} sinks, {canaries} canaries in {spellings} spellings, {bytes} bytes searched")
     }
 }
@@ -203,6 +213,24 @@ mod tests {
         assert!(oracle.leaks().is_empty());
         oracle.hear(Sink::VaultLog, SECRET);
         assert_eq!(oracle.leaks().len(), 1);
+    }
+
+    #[test]
+    fn what_is_forbidden_again_leaks_again() {
+        let mut oracle = oracle();
+        oracle.forbid("word", Sink::Calls);
+        oracle.hear(Sink::Calls, SECRET);
+        assert_eq!(oracle.leaks().len(), 1);
+    }
+
+    #[test]
+    fn a_sink_is_silent_until_it_says_something() {
+        let mut oracle = oracle();
+        oracle.hear(Sink::Scratch, b"");
+        assert_eq!(oracle.silent(), Sink::ALL);
+        assert!(oracle.figures().starts_with("0 sinks"));
+        oracle.hear(Sink::Scratch, b"a name");
+        assert!(!oracle.silent().contains(&Sink::Scratch) && oracle.figures().starts_with("1 sinks"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{PATIENCE, World, bins, until, within};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -232,12 +232,61 @@ impl Drop for Owner {
     }
 }
 
+/// The owner runs this command, reads all that it shows, and types the word; it must end well.
+pub fn sign(world: &World, arguments: &[&str]) {
+    let mut owner = Owner::run(world, arguments);
+    owner.read_to_the_end();
+    owner.type_word();
+    assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+}
+
+/// The owner approves a request.
+pub fn approve(world: &World, request: &str) {
+    sign(world, &["requests", "approve", request]);
+}
+
 /// Writes an editor into the world's folder, for `EDITOR`: it puts `text` into the file that it is given.
 pub fn editor(world: &World, text: &str) -> String {
     let content = world.file("words.txt", text.as_bytes());
     let script = world.file("editor", format!("#!/bin/sh\ncat '{}' > \"$1\"\n", content.display()).as_bytes());
     executable(&script);
     script.display().to_string()
+}
+
+/// An editor that stays open, with its words in the file, until it is closed.
+pub struct WaitingEditor {
+    /// For `EDITOR`.
+    pub command: String,
+    opened: PathBuf,
+    closed: PathBuf,
+}
+
+impl WaitingEditor {
+    /// Writes it into the world's folder.
+    pub fn new(world: &World, text: &str) -> Self {
+        let [opened, closed] = ["editor-opened", "editor-closed"].map(|name| world.root().join(name));
+        let edit = editor(world, text);
+        // It ends by itself when the test that would close it has failed.
+        let wait =
+            format!("n=0; until [ -e '{}' ] || [ $n -ge 3000 ]; do sleep 0.02; n=$((n + 1)); done", closed.display());
+        let text = format!("#!/bin/sh\n'{edit}' \"$1\" && : > '{}'\n{wait}\n", opened.display());
+        let script = world.file("waiting-editor", text.as_bytes());
+        executable(&script);
+        Self { command: script.display().to_string(), opened, closed }
+    }
+
+    /// Waits until the words are in the file.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`].
+    pub fn wait_until_open(&self) {
+        until("the editor is open", || self.opened.exists().then_some(()));
+    }
+
+    /// Has it end.
+    pub fn close(self) {
+        std::fs::write(self.closed, b"").unwrap();
+    }
 }
 
 fn executable(path: &Path) {

@@ -76,13 +76,19 @@ impl Ears {
         oracle.hear(Sink::ReceptionProcess, &process::shown(self.world.reception_node().pid()));
         let root = self.world.root().to_owned();
         disk(&root, &root.join("reception"), &mut |bytes| oracle.hear(Sink::ReceptionDisk, bytes));
-        disk(&root, &root.join("tmp"), &mut |bytes| oracle.hear(Sink::Scratch, bytes));
+        self.listen_to_scratch(oracle);
         for (place, page) in figures(&self.visitor()) {
             let alive = place == "/healthz" && page.body == b"ok\n";
             assert!(page.status == 404 || alive, "{place} tells figures: {}", page.text());
             listen_to_figures(oracle, &page);
         }
         self.check_sockets();
+    }
+
+    /// Listens at the folder that editors and viewers work in: empty, unless one is open.
+    pub fn listen_to_scratch(&self, oracle: &mut Oracle) {
+        let root = self.world.root();
+        disk(root, &root.join("tmp"), &mut |bytes| oracle.hear(Sink::Scratch, bytes));
     }
 
     /// The vault waits for nobody on the network, and the reception at its page and its link alone.
@@ -156,7 +162,6 @@ pub fn listen_to_vault(world: &mut World, oracle: &mut Oracle) {
 
 /// Listens to what a crash has left: nothing, or core files.
 pub fn listen_to_core(oracle: &mut Oracle, sink: Sink, crash: &Crash) {
-    oracle.hear(sink, &[]);
     crash.cores.iter().for_each(|core| oracle.hear(sink, core));
 }
 

@@ -4,7 +4,7 @@ use crate::node::{Node, clean};
 use crate::{bins, sample, tools, until};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A vault, a reception, and the folder that both live in. All of it ends and is removed on drop.
@@ -80,6 +80,20 @@ impl World {
         world.start_reception(&[]);
         world.pin_ports();
         world
+    }
+
+    /// [`World::unpaired`], with two owners who must both sign; their private keys, the first of which is used unless a
+    /// command names another, and the folder that these are in.
+    pub fn of_two_owners() -> (Self, [PathBuf; 2], TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = ["one", "two"].map(|name| folder.path().join(name));
+        for key in &keys {
+            let mut command = Command::new("ssh-keygen");
+            assert!(command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(key).status().unwrap().success());
+        }
+        let [one, two] = keys.each_ref().map(|key| key.with_extension("pub").display().to_string());
+        let world = Self::begun_with(&["--owner-key", &one, "--owner-key", &two, "--quorum", "2"]);
+        (world, keys, folder)
     }
 
     /// Carries the two lines.

@@ -5,7 +5,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tests::{Owner, Visitor, World, tools};
+use tests::owner::approve;
+use tests::{Visitor, World, tools};
 
 const LETTER: &[u8] = b"To whom it may concern: an invented letter.\n";
 
@@ -24,13 +25,6 @@ fn released() -> (World, PathBuf, Vec<u8>) {
     let folder = world.root().join("evidence");
     world.vault(&["evidence", "export", &request, folder.to_str().unwrap()]).ok();
     (world, folder, receipt.body)
-}
-
-fn approve(world: &World, request: &str) {
-    let mut owner = Owner::run(world, &["requests", "approve", request]);
-    owner.read_to_the_end();
-    owner.type_word();
-    assert_eq!(owner.wait_for_exit(), 0);
 }
 
 /// `ssh-keygen -Y verify`, as the exported README says.

@@ -66,5 +66,6 @@ fn a_flood_of_filings_is_one_line_to_the_owner_and_loses_nothing_that_was_filed_
     assert!(listed.lines().count() == 1 && listed.contains("invented dog"), "{listed}");
     assert_eq!(adversary.ask(&view), Some(Reply::View(View::Waiting)));
     let said = world.vault_node().log().lines().filter(|line| line.contains("refused")).count();
-    assert!(said >= 1 && said <= (filings / CALLS_A_LINE).max(2), "{said} lines in the log");
+    let least = usize::from(taken < filings);
+    assert!(said >= least && said <= (filings / CALLS_A_LINE).max(2), "{said} lines in the log");
 }

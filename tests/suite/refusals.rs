@@ -3,14 +3,13 @@
 use link::{Dialler, Identity, LinkError};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use shared::ids::Pin;
 use shared::message::ALPN;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tests::anybody::Anybody;
 use tests::{World, until};
 
 fn reception_pin(world: &World) -> Pin {
@@ -79,46 +78,7 @@ fn a_half_paired_node_is_refused_and_both_sides_say_what_to_do() {
     world.wait_for_link();
 }
 
-/// A client that takes any server, to see what the server takes.
-#[derive(Debug)]
-struct AnyServer(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.3 only".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// What a raw client offers.
+/// What a raw client offers; it takes any server, to see what the server takes.
 struct Offer {
     key: &'static rcgen::SignatureAlgorithm,
     groups: Vec<&'static dyn rustls::crypto::SupportedKxGroup>,
@@ -144,7 +104,7 @@ impl Offer {
                 .with_protocol_versions(&[&rustls::version::TLS13])
                 .unwrap()
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
+                .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
                 .with_client_auth_cert(vec![certificate.der().clone()], key)
                 .unwrap();
             tls.alpn_protocols = vec![self.alpn.to_vec()];

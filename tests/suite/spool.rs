@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::Path;
 use tests::http::Page;
-use tests::{Browser, Look, Owner, Visitor, World, tools, until, world};
+use tests::owner::approve;
+use tests::{Browser, Look, Visitor, World, tools, until, world};
 
 const LETTER: &[u8] = b"An invented letter that is asked for in an absence.\n";
 const WORDS: [&str; 3] = ["canary-question-81f2", "canary-purpose-c07d", "canary-contact-5e19"];
@@ -50,13 +51,6 @@ fn id(page: &Page) -> String {
 
 fn count(world: &World, kind: &str) -> usize {
     world.leaves().iter().filter(|leaf| world::kind(leaf) == kind).count()
-}
-
-fn approve(world: &World, request: &str) {
-    let mut owner = Owner::run(world, &["requests", "approve", request]);
-    owner.read_to_the_end();
-    owner.type_word();
-    assert_eq!(owner.wait_for_exit(), 0);
 }
 
 /// The files in the spool, or in the folder of what was set aside.

@@ -16,7 +16,7 @@ const ENDING: &str = ".sealed";
 pub(crate) struct Entry {
     /// Counts up from one request to the next.
     pub(crate) number: u64,
-    /// Which vault can open it, as [`crate::peer::Peer::mark`] says.
+    /// Which vault can open it, as `Peer::mark` says.
     pub(crate) vault: Digest,
     /// Whose request it is.
     pub(crate) ticket: TicketHash,

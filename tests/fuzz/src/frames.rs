@@ -26,6 +26,8 @@ pub(crate) const CALL: Target = Target {
     words: &[
         "{\"status\":{\"ticket\":\"",
         "{\"withdraw\":{",
+        "{\"forward\":{",
+        "\"sealed\":\"",
         "{\"collect\":{",
         "\"offset\":",
         "\"collection\":",
@@ -115,7 +117,8 @@ fn call(data: &[u8]) -> Verdict {
     Verdict::of(call.is_some())
 }
 
-fn within(filing: &Filing) {
+/// A filing that exists is within its limits.
+pub(crate) fn within(filing: &Filing) {
     let sizes = [
         (filing.purpose.as_str(), limits::PURPOSE),
         (filing.contact.as_ref().map_or("-", |contact| contact.as_str()), limits::CONTACT),
@@ -186,6 +189,7 @@ fn call_seeds() -> Vec<Vec<u8>> {
         Call::Hello(hello),
         Call::File(item),
         Call::File(question),
+        Call::Forward { ticket: ticket().hash(), sealed: samples::sealed() },
         Call::Status { ticket: ticket() },
         Call::Words { ticket: ticket() },
         Call::Answer { ticket: ticket(), question: Nonce([4; 16]), text: Text::new(CANARY).unwrap() },
@@ -213,10 +217,18 @@ fn reply_seeds() -> Vec<Vec<u8>> {
         Reply::Delivery(Box::new(delivery)),
         Reply::Publication(None),
         Reply::Publication(Some(head)),
-        Reply::Refused(Refused::Malformed),
-        Reply::Refused(Refused::Busy { retry_after: 30 }),
-        Reply::Refused(Refused::Collected),
     ]);
+    let refused = [
+        Refused::Malformed,
+        Refused::TooLarge,
+        Refused::Busy { retry_after: 30 },
+        Refused::Protocol,
+        Refused::Unavailable,
+        Refused::Collected,
+        Refused::Paused,
+        Refused::Answered,
+    ];
+    seeds.extend(frames(refused.map(Reply::Refused)));
     seeds.push(encode_padded(&Reply::View(View::Closed), limits::STATUS_REPLY).unwrap());
     seeds.extend(frames([Event::Changed(samples::ticket().hash()), Event::Published(4)]));
     seeds

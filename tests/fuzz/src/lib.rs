@@ -23,9 +23,11 @@ mod proofs;
 mod publication;
 mod receipt;
 pub mod samples;
+mod sealed;
 mod settings;
 mod signature;
 mod signers;
+mod spool;
 mod statement;
 mod text;
 
@@ -74,6 +76,8 @@ pub const TARGETS: &[Target] = &[
     proofs::PROOF,
     receipt::RECEIPT,
     publication::PUBLICATION,
+    sealed::SEALED,
+    spool::SPOOL,
     settings::VAULT,
     settings::RECEPTION,
     text::VISIBLE,

@@ -24,3 +24,7 @@ pub(crate) mod home;
 
 #[path = "../../../vault/src/store/item.rs"]
 pub(crate) mod store;
+
+/// A sealed request as a file of the reception's.
+#[path = "../../../reception/src/spool/entry.rs"]
+pub(crate) mod entry;

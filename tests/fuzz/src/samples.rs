@@ -5,6 +5,7 @@ use crate::owner::{LOG_KEY, SIGNERS, log_secret, origin, sign};
 use shared::ids::{Digest, ItemId, Nonce, Ticket};
 use shared::message::{Filing, Manifest, Recipient, Subject};
 use shared::receipt::{Format, Kind, LogProof, Receipt};
+use shared::seal::{Sealed, seal};
 use shared::statement::{Approval, DeliveryMode, RecipientLine, Shown, Statement, SubjectLine};
 use shared::text::Text;
 use shared::time::Time;
@@ -49,6 +50,16 @@ pub(crate) fn filings() -> [Filing; 2] {
     };
     let question = Filing { subject: Subject::Question(text(CANARY)), contact: None, ..item.clone() };
     [item, question]
+}
+
+/// The key with which the vault opens what was sealed for it.
+pub(crate) const SEALING_KEY: [u8; 32] = [7; 32];
+
+/// The first of the [`filings`], sealed for the vault under its own ticket.
+pub(crate) fn sealed() -> Sealed {
+    static SEALED: LazyLock<Sealed> =
+        LazyLock::new(|| seal(&crate::sealed::public(), &origin(), &filings()[0], [6; 32]).unwrap());
+    SEALED.clone()
 }
 
 pub(crate) fn manifest() -> Manifest {

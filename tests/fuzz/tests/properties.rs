@@ -132,6 +132,8 @@ changed_seeds! {
     proofs: "proof",
     receipts: "receipt",
     publications: "publication",
+    sealed_requests: "sealed",
+    entries_of_the_spool: "spool",
     configuration_of_the_vault: "vault-config",
     configuration_of_the_reception: "reception-config",
     visible_text: "visible",

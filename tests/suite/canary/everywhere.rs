@@ -1,9 +1,10 @@
 //! The real pair, with visitors and an owner, listened to at every sink.
 
-use super::{Item, Names, ON_THE_WAY, RELEASED, TICKETS, approve, compose, plant_keys, plant_ticket, put, ticket};
+use super::{Item, Names, ON_THE_WAY, RELEASED, TICKETS, compose, plant_keys, plant_ticket, put, ticket};
 use rustix::process::Signal;
+use tests::owner::{WaitingEditor, approve, sign};
 use tests::statistics::Dice;
-use tests::{Ears, Oracle, Sink, Visitor};
+use tests::{Ears, Oracle, Owner, Sink, Visitor};
 
 const LETTER: Names = Names { content: "letter", digest: "letter's digest", file: "letter's file name" };
 const WILL: Names = Names { content: "will", digest: "will's digest", file: "will's file name" };
@@ -20,6 +21,9 @@ struct Scene {
     /// A question that is answered and released, and one whose answer stays a draft.
     question: String,
     other: String,
+    /// One that the owner asks back about, and one that is refused in words; both have drafts.
+    back: String,
+    declined: String,
 }
 
 /// Plants a word; the word.
@@ -42,18 +46,17 @@ impl Scene {
         // What is said to the receptionist is repeated to the visitor, and goes nowhere else.
         let chat = word("chat", &[Sink::PageRequests, Sink::PageResponses]);
         let (purpose, contact) = (word("purpose", ON_THE_WAY), word("contact", ON_THE_WAY));
-        let (question, other) = (word("question", ON_THE_WAY), word("other question", ON_THE_WAY));
+        let asked = ["question", "other question", "unclear question", "declined question"];
+        let asked = asked.map(|name| word(name, ON_THE_WAY));
         visitor.post("/ask", &[("question", &format!("Do you know {chat}?"))]);
-        let asked = ask_for(&mut visitor, &letter.id, &purpose, &contact);
+        let request = ask_for(&mut visitor, &letter.id, &purpose, &contact);
         let will = visitor.file_item(&will.id, "an inheritance");
-        let question = visitor.file_question(&format!("Where was {question} born?"), "a chronicle");
-        let other = visitor.file_question(&format!("And {other}?"), "a chronicle");
-        for (name, request) in
-            [("letter's ticket", &asked), ("will's ticket", &will), ("question's ticket", &question), ("other", &other)]
-        {
-            plant_ticket(&mut oracle, name, &ticket(&visitor, request), TICKETS);
-        }
-        Self { ears, oracle, visitor, letter: (letter, asked), will, question, other }
+        let mut ask = |word: &String| visitor.file_question(&format!("Where was {word} born?"), "a chronicle");
+        let [question, other, back, declined] = asked.each_ref().map(&mut ask);
+        let mut scene =
+            Self { ears, oracle, visitor, letter: (letter, request), will, question, other, back, declined };
+        scene.plant_tickets();
+        scene
     }
 
     /// An item that is not listed: even its title is private.
@@ -66,23 +69,86 @@ impl Scene {
         ears.world.vault(&["add", "--title", &title, path.to_str().unwrap()]).ok();
     }
 
+    fn requests(&self) -> [&String; 6] {
+        [&self.letter.1, &self.will, &self.question, &self.other, &self.back, &self.declined]
+    }
+
+    fn plant_tickets(&mut self) {
+        let names = ["letter's", "will's", "question's", "other's", "unclear", "declined"];
+        let tickets = self.requests().map(|request| ticket(&self.visitor, request));
+        for (name, ticket) in names.into_iter().zip(&tickets) {
+            plant_ticket(&mut self.oracle, name, ticket, TICKETS);
+        }
+    }
+
     /// Everybody tries to collect what nobody has approved.
     fn knock(&mut self) {
-        for request in [&self.letter.1, &self.will, &self.question, &self.other] {
+        for request in self.requests().map(String::clone) {
             for verb in ["show", "save", "receipt"] {
                 self.visitor.post(&format!("/requests/{request}/{verb}"), &[]);
             }
-            assert_eq!(self.visitor.state(request), "waiting");
+            assert_eq!(self.visitor.state(&request), "waiting");
         }
         self.visitor.get("/published/0");
     }
 
     fn draft(&mut self, dice: &mut Dice) {
         let mut word = |name| word(&mut self.oracle, dice, name, &[]);
-        let (first, answer, kept) = (word("first answer"), word("answer"), word("kept answer"));
-        compose(&self.ears.world, &self.question, &first);
+        let (first, answer) = (word("first answer"), word("answer"));
+        let kept = ["kept answer", "unclear answer", "declined answer"].map(&mut word);
+        self.write("first answer", &first);
         compose(&self.ears.world, &self.question, &answer);
-        compose(&self.ears.world, &self.other, &kept);
+        for (request, words) in [&self.other, &self.back, &self.declined].into_iter().zip(&kept) {
+            compose(&self.ears.world, request, words);
+        }
+    }
+
+    /// The owner writes an answer, and is listened to meanwhile: only then are its words in the folder for editors.
+    fn write(&mut self, canary: &'static str, words: &str) {
+        let world = &self.ears.world;
+        let editor = WaitingEditor::new(world, &format!("By the river. {words}\n"));
+        let mut owner = Owner::run_with(world, &["requests", "answer", &self.question], &[("EDITOR", &editor.command)]);
+        editor.wait_until_open();
+        self.oracle.allow(canary, &[Sink::Scratch]);
+        self.ears.listen_to_scratch(&mut self.oracle);
+        assert!(self.oracle.heard(canary, Sink::Scratch), "{canary} is in the editor's file");
+        self.oracle.forbid(canary, Sink::Scratch);
+        editor.close();
+        owner.read_to_the_end();
+        owner.type_keys("q");
+        assert_eq!(owner.wait_for_exit(), 3);
+        self.check();
+    }
+
+    /// The owner says something about a request, which lets go of these canaries; the visitor reads it, and keeps the receipt.
+    fn say(&mut self, request: &str, command: [&str; 2], canaries: [&'static str; 2], state: &str) {
+        self.check();
+        canaries.iter().for_each(|canary| self.oracle.allow(canary, RELEASED));
+        let [verb, words] = command;
+        sign(&self.ears.world, &["requests", verb, request, "--words", words]);
+        self.visitor.wait_until(request, state);
+        assert_eq!(self.visitor.words(request), words);
+        let receipt = self.visitor.receipt(request).body;
+        self.oracle.hear(Sink::Receipts, &receipt);
+        self.check();
+        for sink in [Sink::Replies, Sink::PageResponses, Sink::Receipts] {
+            assert!(self.oracle.heard(canaries[0], sink), "{} is heard at {sink:?}", canaries[0]);
+        }
+    }
+
+    /// The owner asks back and is answered, and refuses in words.
+    fn talk(&mut self, dice: &mut Dice) {
+        let back = word(&mut self.oracle, dice, "question back", &[]);
+        let refusal = word(&mut self.oracle, dice, "refusal", &[]);
+        let reply = word(&mut self.oracle, dice, "visitor's answer", ON_THE_WAY);
+        let (request, declined) = (self.back.clone(), self.declined.clone());
+        let words = format!("Is it about {back}?");
+        self.say(&request, ["ask", &words], ["question back", "unclear question"], "question");
+        self.visitor.answer(&request, &format!("No, about {reply}."));
+        self.visitor.wait_until(&request, "waiting");
+        let words = format!("Not even {refusal}.");
+        self.say(&declined, ["refuse", &words], ["refusal", "declined question"], "refused");
+        assert!(self.oracle.heard("visitor's answer", Sink::Calls), "the answer is on its way");
     }
 
     /// The owner says yes to one request, which lets go of these canaries; the visitor collects it, and keeps the receipt.
@@ -149,6 +215,7 @@ fn no_canary_is_heard_anywhere_without_its_approval() {
     let will = scene.will.clone();
     scene.ears.world.vault(&["requests", "refuse", "--yes", &will]).ok();
     scene.knock();
+    scene.talk(&mut dice);
     let (letter, question) = (scene.letter.1.clone(), scene.question.clone());
     let payload = scene.release(&letter, &["letter", "letter's digest", "purpose"]);
     assert_eq!(payload, scene.letter.0.content);
@@ -161,5 +228,7 @@ fn no_canary_is_heard_anywhere_without_its_approval() {
         assert!(scene.oracle.heard(canary, Sink::Receipts), "{canary} is named in a receipt");
     }
     scene.break_down();
+    // Nothing was dumped; everything else said something that could be listened to.
+    assert_eq!(scene.oracle.silent(), [Sink::VaultCore, Sink::ReceptionCore]);
     println!("canary: {}", scene.oracle.figures());
 }

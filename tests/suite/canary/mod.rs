@@ -7,6 +7,7 @@ use tests::{Oracle, Owner, Sink, Visitor, World};
 
 mod adversary;
 mod everywhere;
+mod pending;
 mod planted;
 
 /// Where a visitor's own words go on their way to the vault.
@@ -86,11 +87,4 @@ fn compose(world: &World, request: &str, words: &str) {
     owner.read_to_the_end();
     owner.type_keys("q");
     assert_eq!(owner.wait_for_exit(), 3);
-}
-
-fn approve(world: &World, request: &str) {
-    let mut owner = Owner::run(world, &["requests", "approve", request]);
-    owner.read_to_the_end();
-    owner.type_word();
-    assert_eq!(owner.wait_for_exit(), 0);
 }

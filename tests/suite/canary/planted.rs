@@ -1,9 +1,9 @@
 //! The oracle is worth nothing that does not hear: a leak planted at each sink is found there.
 
-use super::approve;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use tests::owner::approve;
 use tests::process::crash_on_purpose;
 use tests::sinks::{figures, listen_to_core, listen_to_figures};
 use tests::statistics::Dice;

@@ -6,12 +6,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use shared::frame::{PREFIX, decode, encode, length};
-use shared::ids::{CollectionId, Digest, ItemId, Nonce, Pin, RequestId, Ticket, TicketHash};
+use shared::ids::{Digest, Nonce, Pin, RequestId, TicketHash};
 use shared::limits;
-use shared::message::{Call, Event, Filing, Hello, Manifest, Recipient, Refused, Reply, Subject, View, Welcome};
 use shared::pairing::{ReceptionLine, VaultLine};
 use shared::sshsig::{PublicKey, Signers};
 use shared::statement::{
@@ -21,6 +17,10 @@ use shared::statement::{
 use shared::text::Text;
 use shared::time::Time;
 use shared::tlog::{Origin, VerifierKey};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+mod messages;
 
 /// Values for each property, always the same ones.
 const CASES: u32 = 2000;
@@ -194,8 +194,8 @@ fn statement() -> impl Strategy<Value = Statement> {
 
 #[test]
 fn every_statement_is_read_as_it_was_made() {
-    let mut kinds = std::collections::BTreeSet::new();
-    let seen = std::cell::RefCell::new(&mut kinds);
+    let mut kinds = BTreeSet::new();
+    let seen = RefCell::new(&mut kinds);
     holds(statement(), |statement| {
         let text = statement.render();
         prop_assume!(text.len() <= limits::STATEMENT);
@@ -223,125 +223,6 @@ fn a_line_of_another_statement_changes_what_is_said() {
         prop_assert_eq!(read.render(), mixed);
         Ok(())
     });
-}
-
-fn filing() -> impl Strategy<Value = Filing> {
-    let subject = prop_oneof![
-        id().prop_map(|item| Subject::Item(ItemId(item))),
-        text::<{ limits::QUESTION }>().prop_map(Subject::Question)
-    ];
-    let purpose = text::<{ limits::PURPOSE }>();
-    (id(), subject, purpose, option::of(text::<{ limits::CONTACT }>())).prop_map(
-        |(ticket, subject, purpose, contact)| {
-            let (ticket, recipient) = (TicketHash(ticket), Recipient::Ticket);
-            Filing { ticket, subject, purpose, contact, recipient }
-        },
-    )
-}
-
-/// Calls as they are sent: they hold tickets, which are never shown, so the values that are shown are frames.
-fn call() -> impl Strategy<Value = Vec<u8>> {
-    let sent = |call: Call| encode(&call).unwrap();
-    let hello = (vec(any::<u32>(), 0..9), text(), words(), time())
-        .prop_map(|(protocols, name, version, clock)| Hello { protocols, name, version, clock });
-    let ticket = Ticket::from_random;
-    prop_oneof![
-        hello.prop_map(move |hello| sent(Call::Hello(hello))),
-        filing().prop_map(move |filing| sent(Call::File(filing))),
-        id().prop_map(move |secret| sent(Call::Status { ticket: ticket(secret) })),
-        id().prop_map(move |secret| sent(Call::Withdraw { ticket: ticket(secret) })),
-        (id(), id(), any::<u64>()).prop_map(move |(secret, collection, offset)| {
-            sent(Call::Collect { ticket: ticket(secret), collection: CollectionId(collection), offset })
-        }),
-        any::<u64>().prop_map(move |have| sent(Call::Publications { have })),
-    ]
-}
-
-fn manifest() -> impl Strategy<Value = Manifest> {
-    (text(), text(), any::<u64>(), digest(), time()).prop_map(|(title, media_type, bytes, sha256, not_after)| {
-        Manifest { title, media_type, bytes, sha256, not_after }
-    })
-}
-
-fn reply() -> impl Strategy<Value = Reply> {
-    let welcome = (any::<u32>(), text(), words(), time()).prop_map(|(protocol, name, version, clock)| Welcome {
-        protocol,
-        name,
-        version,
-        clock,
-    });
-    prop_oneof![
-        welcome.prop_map(Reply::Welcome),
-        Just(Reply::Filed),
-        Just(Reply::View(View::Waiting)),
-        Just(Reply::View(View::Closed)),
-        manifest().prop_map(|manifest| Reply::View(View::Ready(manifest))),
-        any::<u32>().prop_map(|retry_after| Reply::Refused(Refused::Busy { retry_after })),
-        Just(Reply::Refused(Refused::Collected)),
-    ]
-}
-
-/// A frame's length and message, as both ends have them.
-fn framed<T: Serialize + DeserializeOwned>(message: &T) -> Result<T, TestCaseError> {
-    let frame = encode(message).unwrap();
-    let (prefix, json) = frame.split_first_chunk::<PREFIX>().unwrap();
-    prop_assert_eq!(length(*prefix), Ok(json.len()));
-    // A message is whole or it is none: no part of it is one, and nothing may follow it.
-    for cut in [1, json.len() / 2, json.len() - 1] {
-        prop_assert!(decode::<T>(&json[..cut]).is_err());
-    }
-    prop_assert!(decode::<T>(&[json, b"0"].concat()).is_err());
-    let message = decode(json).unwrap();
-    prop_assert_eq!(encode(&message).unwrap(), frame.clone());
-    Ok(message)
-}
-
-#[test]
-fn every_call_is_read_as_it_was_sent() {
-    holds(call(), |frame| {
-        let call: Call = decode(&frame[PREFIX..]).unwrap();
-        prop_assert_eq!(encode(&framed(&call)?).unwrap(), frame);
-        Ok(())
-    });
-}
-
-#[test]
-fn every_reply_and_event_is_read_as_it_was_sent() {
-    let event =
-        prop_oneof![id().prop_map(|hash| Event::Changed(TicketHash(hash))), any::<u64>().prop_map(Event::Published)];
-    holds((reply(), event), |(reply, event)| {
-        prop_assert_eq!(framed(&reply)?, reply);
-        prop_assert_eq!(framed(&event)?, event);
-        Ok(())
-    });
-}
-
-/// A field that the protocol does not have is refused, wherever it stands.
-#[test]
-fn a_field_too_many_is_refused_in_every_object() {
-    holds((call(), any::<prop::sample::Index>()), |(call, at)| {
-        let json = String::from_utf8(call[PREFIX..].to_vec()).unwrap();
-        let objects: Vec<usize> = json.match_indices("{\"").map(|(at, _)| at).collect();
-        let at = objects[at.index(objects.len())];
-        prop_assume!(!within_a_string(&json, at));
-        let more = format!("{}\"more\":1,{}", &json[..=at], &json[at + 1..]);
-        prop_assert!(decode::<Call>(more.as_bytes()).is_err(), "{}", more);
-        Ok(())
-    });
-}
-
-/// Whether an odd number of quotation marks that are not escaped stands before a place.
-fn within_a_string(json: &str, at: usize) -> bool {
-    let (mut within, mut escaped) = (false, false);
-    for byte in json[..at].bytes() {
-        (within, escaped) = match byte {
-            _ if escaped => (within, false),
-            b'\\' => (within, within),
-            b'"' => (!within, false),
-            _ => (within, false),
-        };
-    }
-    within
 }
 
 #[test]
