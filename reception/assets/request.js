@@ -20,8 +20,8 @@ function turn() {
 function follow() {
   const source = new EventSource(`/requests/${request}/events`);
   source.addEventListener("changed", (event) => {
-    // A question can be read and answered whether the owner's machine is there just now or not.
-    if (event.data === state || (written && event.data === "away")) return;
+    // A question that was shown can be read and answered whether or not it would be shown now.
+    if (event.data === state || (written && ["away", "withheld"].includes(event.data))) return;
     source.close();
     turn();
   });
@@ -35,7 +35,7 @@ function poll() {
   if (!written) setTimeout(renew, POLL);
 }
 
-const open = ["waiting", "question", "unproven", "away", "kept", "paused"];
+const open = ["waiting", "question", "unproven", "away", "kept", "paused", "withheld"];
 if (open.includes(state) && !document.querySelector(".mine")) {
   if ("EventSource" in window) follow();
   else poll();

@@ -3,7 +3,7 @@
 use super::cookies::{self, Held};
 use super::error::Failure;
 use super::media;
-use super::pages::{Ready, ShowPage};
+use super::pages::{Draft, Ready, ShowPage, State as Standing};
 use super::standing::{self, Words};
 use super::stream::Checked;
 use super::{App, Shared, requests};
@@ -76,12 +76,14 @@ pub(crate) async fn receipt(
             Opened::Delivery(delivery, _) => receipt_file(&held, &delivery.receipt, "Receipt"),
             Opened::Not(page) => Ok(page),
         },
-        View::Question | View::Refused => match standing::words(&app, &held.ticket).await? {
-            Words::Proven(receipt, spoken) => {
+        View::Question | View::Refused => match standing::words(&app, &held.ticket).await {
+            Ok(Words::Proven(receipt, spoken)) => {
                 let name = if spoken.kind == Kind::Refusal { "Receipt of refusal" } else { "Receipt of question" };
                 receipt_file(&held, &receipt, name)
             }
-            Words::Unproven | Words::None => Ok(requests::back(&held)),
+            Ok(Words::Unproven | Words::None) => Ok(requests::back(&held)),
+            Err(Failure::Paused) => Ok(stopped(&app, &held, Standing::Withheld)),
+            Err(failure) => Err(failure),
         },
         View::Waiting | View::Paused | View::Closed => Ok(requests::back(&held)),
     }
@@ -106,9 +108,14 @@ async fn collect(app: &App, held: &Held, offset: u64) -> Result<Opened, Failure>
     Ok(match collected.map_err(Failure::from) {
         Ok(Collected::Delivery(delivery, payload)) => Opened::Delivery(delivery, payload),
         Ok(Collected::Nothing) => Opened::Not(requests::back(held)),
-        Err(Failure::Paused) => Opened::Not(standing::failed(app, held, Failure::Paused)),
+        Err(Failure::Paused) => Opened::Not(stopped(app, held, Standing::Paused)),
         Err(failure) => return Err(failure),
     })
+}
+
+/// The request's page, which tells what the owner has stopped.
+fn stopped(app: &App, held: &Held, state: Standing) -> Response {
+    standing::page(app, held, state, None, Draft::default())
 }
 
 fn file(body: Body, kind: &str, disposition: &str) -> Response {

@@ -1,7 +1,6 @@
 //! Server-sent events (WHATWG HTML, section 9.2).
 
 use super::error::Failure;
-use super::pages::State as Standing;
 use super::{Shared, cookies, standing};
 use crate::broker::Hint;
 use axum::body::Body;
@@ -74,8 +73,7 @@ impl Watcher {
         if self.told.is_some() && !self.hinted().await {
             return None;
         }
-        let state = standing::look(&self.app, &self.ticket).await.unwrap_or(Standing::Away);
-        let word = state.word();
+        let word = standing::look(&self.app, &self.ticket).await.word();
         let sent = if self.told == Some(word) { heartbeat() } else { event("changed", word) };
         self.told = Some(word);
         Some((Ok(sent), self))

@@ -1,6 +1,7 @@
 //! The pages: what each template needs, and nothing else.
 
 use super::cookies;
+use super::error::Failure;
 use super::forms::{Ask, Faults};
 use super::media;
 use crate::spoken::{Kind, Spoken};
@@ -183,8 +184,17 @@ pub(crate) struct RequestPage {
 impl RequestPage {
     /// Whether the page renews itself without scripts: nothing on it could be lost by that.
     fn turns(&self) -> bool {
-        self.draft.text.is_empty()
-            && matches!(self.state, State::Waiting | State::Away | State::Unproven | State::Kept | State::Paused)
+        let turns = match self.state {
+            State::Waiting | State::Away(_) | State::Unproven | State::Kept | State::Paused | State::Withheld => true,
+            State::Question(..)
+            | State::Refused(_)
+            | State::Ready(_)
+            | State::Closed
+            | State::Unsent(_)
+            | State::SetAside
+            | State::Withdrawn(_) => false,
+        };
+        turns && self.draft.text.is_empty()
     }
 
     /// The question that the form on the page answers.
@@ -196,8 +206,9 @@ impl RequestPage {
             | State::Ready(_)
             | State::Closed
             | State::Paused
+            | State::Withheld
             | State::Unproven
-            | State::Away
+            | State::Away(_)
             | State::Kept
             | State::SetAside(_)
             | State::Withdrawn(_) => None,
@@ -221,14 +232,16 @@ pub(crate) enum State {
     Refused(Said),
     Ready(Ready),
     Closed,
-    /// The owner has stopped all releases.
+    /// There is a release, and the owner has stopped them all.
     Paused,
+    /// There are words of the owner's, and they wait like every release that the owner has stopped.
+    Withheld,
     /// There are words that are not proven to be the owner's.
     Unproven,
     /// An answer was not sent, and how the request stands was not asked.
     Unsent(Nonce),
-    /// The vault cannot be asked now.
-    Away,
+    /// The vault cannot tell now, and why.
+    Away(Failure),
     /// It is here, sealed, and the vault does not have it yet.
     Kept,
     /// It was here, and can never be handed over from here.
@@ -266,10 +279,10 @@ impl State {
             Self::Refused(_) => "Not released",
             Self::Ready(_) => "Ready",
             Self::Closed => "Closed",
-            Self::Paused => "Stopped for now",
+            Self::Paused | Self::Withheld => "Stopped for now",
             Self::Unproven => "Not shown",
             Self::Unsent(_) => "Not sent",
-            Self::Away => "Away",
+            Self::Away(_) => "Away",
             Self::Kept => "Kept here",
             Self::SetAside(_) => "Not handed over",
             Self::Withdrawn(_) => "Withdrawn",
@@ -285,9 +298,10 @@ impl State {
             Self::Ready(_) => "ready",
             Self::Closed => "closed",
             Self::Paused => "paused",
+            Self::Withheld => "withheld",
             Self::Unproven => "unproven",
             Self::Unsent(_) => "unsent",
-            Self::Away => "away",
+            Self::Away(_) => "away",
             Self::Kept => "kept",
             Self::SetAside(_) => "set-aside",
             Self::Withdrawn(_) => "withdrawn",

@@ -63,21 +63,31 @@ async fn faulty(app: &App, held: &Held, question: Nonce, text: String, bad: BadT
     let status = forms::status(bad);
     let draft = Draft { text, fault: Some(forms::fault(bad, "your answer")) };
     let state = match standing::look(app, &held.ticket).await {
-        Ok(state @ Standing::Question(..)) => state,
-        Ok(_) | Err(_) => Standing::Unsent(question),
+        state @ Standing::Question(..) => state,
+        Standing::Waiting
+        | Standing::Refused(_)
+        | Standing::Ready(_)
+        | Standing::Closed
+        | Standing::Paused
+        | Standing::Withheld
+        | Standing::Unproven
+        | Standing::Unsent(_)
+        | Standing::Away(_)
+        | Standing::Kept
+        | Standing::SetAside
+        | Standing::Withdrawn(_) => Standing::Unsent(question),
     };
     with_status(status, standing::page(app, held, state, None, draft))
 }
 
 /// How the request stands now that its question waits for no answer, or for that to another one.
 async fn overtaken(app: &App, held: &Held, question: Nonce, text: String) -> Response {
-    match standing::look(app, &held.ticket).await {
-        Ok(state) => {
-            let (failure, draft) = (Failure::Answered, Draft { text, fault: None });
-            with_status(failure.status(), standing::page(app, held, state, Some(failure.notice()), draft))
-        }
-        Err(failure) => unsent(app, held, question, text, failure),
+    let state = standing::look(app, &held.ticket).await;
+    if let Standing::Away(failure) = state {
+        return unsent(app, held, question, text, failure);
     }
+    let (failure, draft) = (Failure::Answered, Draft { text, fault: None });
+    with_status(failure.status(), standing::page(app, held, state, Some(failure.notice()), draft))
 }
 
 /// The form alone: how the request stands is not known here.

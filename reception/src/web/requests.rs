@@ -94,10 +94,8 @@ pub(crate) async fn page(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
-    Ok(match standing::look(&app, &held.ticket).await {
-        Ok(state) => standing::page(&app, &held, state, None, Draft::default()),
-        Err(failure) => standing::failed(&app, &held, failure),
-    })
+    let state = standing::look(&app, &held.ticket).await;
+    Ok(standing::page(&app, &held, state, None, Draft::default()))
 }
 
 pub(crate) async fn withdraw(

@@ -21,29 +21,30 @@ pub(crate) enum Words {
     None,
 }
 
-/// Looks here, and then asks the vault.
-///
-/// # Errors
-/// [`Failure`] when only the vault could tell, and it does not answer.
-pub(crate) async fn look(app: &App, ticket: &Ticket) -> Result<State, Failure> {
-    let view = match app.courier.standing(ticket).await? {
-        Standing::Kept => return Ok(State::Kept),
-        Standing::Removed => return Ok(State::Withdrawn(Before::Disk)),
-        Standing::SetAside(offered) => return Ok(State::SetAside(offered.into())),
-        Standing::Vault(view) => view,
+/// Looks here, and then asks the vault. The page and its events both say what this finds: a page that is told of another state
+/// renews itself.
+pub(crate) async fn look(app: &App, ticket: &Ticket) -> State {
+    let view = match app.courier.standing(ticket).await {
+        Ok(Standing::Kept) => return State::Kept,
+        Ok(Standing::Removed) => return State::Withdrawn(Before::Disk),
+        Ok(Standing::SetAside(offered)) => return State::SetAside(offered.into()),
+        Ok(Standing::Vault(view)) => view,
+        Err(error) => return State::Away(error.into()),
     };
-    Ok(match view {
+    match view {
         View::Waiting => State::Waiting,
         View::Ready(manifest) => State::Ready(Ready::from(&manifest)),
         View::Paused => State::Paused,
         View::Closed => State::Closed,
-        View::Question | View::Refused => match words(app, ticket).await? {
-            Words::Proven(_, spoken) => State::from(&spoken),
-            Words::Unproven => State::Unproven,
+        View::Question | View::Refused => match words(app, ticket).await {
+            Ok(Words::Proven(_, spoken)) => State::from(&spoken),
+            Ok(Words::Unproven) => State::Unproven,
             // Answered or withdrawn meanwhile, or nothing that a visitor may know.
-            Words::None => State::Waiting,
+            Ok(Words::None) => State::Waiting,
+            Err(Failure::Paused) => State::Withheld,
+            Err(failure) => State::Away(failure),
         },
-    })
+    }
 }
 
 /// Asks the vault for the owner's words, and verifies them.
@@ -65,10 +66,10 @@ pub(crate) async fn words(app: &App, ticket: &Ticket) -> Result<Words, Failure> 
 
 /// A request's page, with what the visitor has written for it.
 pub(crate) fn page(app: &App, held: &Held, state: State, notice: Option<Notice>, draft: Draft) -> Response {
-    let status = match &state {
-        State::Unproven => Failure::Unsigned.status(),
-        State::Away => Failure::Away.status(),
-        State::Paused => Failure::Paused.status(),
+    let failure = match &state {
+        State::Unproven => Some(Failure::Unsigned),
+        State::Away(failure) => Some(*failure),
+        State::Paused | State::Withheld => Some(Failure::Paused),
         State::Waiting
         | State::Question(..)
         | State::Refused(_)
@@ -77,16 +78,12 @@ pub(crate) fn page(app: &App, held: &Held, state: State, notice: Option<Notice>,
         | State::Kept
         | State::SetAside(_)
         | State::Withdrawn(_)
-        | State::Unsent(_) => StatusCode::OK,
+        | State::Unsent(_) => None,
     };
     let (id, code) = (held.request(), held.ticket.return_code());
-    pages::html(status, &RequestPage { name: app.name(), id, code, state, sent: held.sent, notice, draft })
-}
-
-/// The page of a request about which the vault cannot be asked, or whose release it does not serve now.
-pub(crate) fn failed(app: &App, held: &Held, failure: Failure) -> Response {
-    let state = if failure == Failure::Paused { State::Paused } else { State::Away };
-    let mut response = page(app, held, state, None, Draft::default());
-    *response.status_mut() = failure.status();
-    failure.mark(response)
+    let page = RequestPage { name: app.name(), id, code, state, sent: held.sent, notice, draft };
+    match failure {
+        Some(failure) => failure.mark(pages::html(failure.status(), &page)),
+        None => pages::html(StatusCode::OK, &page),
+    }
 }

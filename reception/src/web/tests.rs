@@ -39,6 +39,8 @@ struct Desk {
     answered: Arc<Mutex<Vec<(Nonce, String)>>>,
     /// What answers and collections get.
     refusal: Arc<Mutex<Option<Refused>>>,
+    /// What asking for the owner's words gets.
+    hushed: Arc<Mutex<Option<Refused>>>,
     sent: &'static [u8],
     /// A filing or an answer is taken, and its reply never comes.
     broken: Arc<AtomicBool>,
@@ -99,6 +101,10 @@ impl Handler for Desk {
             }
             Call::Status { ticket } => {
                 out.reply_padded(&Reply::View(self.view(&ticket.hash())), limits::STATUS_REPLY).await
+            }
+            Call::Words { .. } if self.hushed.lock().unwrap().is_some() => {
+                let refusal = self.hushed.lock().unwrap().unwrap();
+                out.reply(&Reply::Refused(refusal)).await
             }
             Call::Words { ticket } => {
                 let words = self.words.lock().unwrap().get(&ticket.hash()).cloned();
@@ -186,6 +192,7 @@ impl Front {
             words: Arc::default(),
             answered: Arc::default(),
             refusal: Arc::default(),
+            hushed: Arc::default(),
             sent,
             broken: Arc::default(),
         };

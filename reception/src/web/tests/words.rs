@@ -318,3 +318,45 @@ async fn stopped_releases_are_told_clearly() {
     *front.desk.refusal.lock().unwrap() = None;
     assert_eq!(front.send(&format!("POST {path}/save"), &cookie, "").await.1.as_bytes(), PAYLOAD);
 }
+
+/// A page that is told of another state than its own renews itself: if it were told so at once, it would do so without end.
+#[tokio::test]
+async fn words_that_are_held_back_are_told_in_one_way_on_the_page_and_in_its_events() {
+    let (front, path, cookie) = Front::asked().await;
+    let refusals = [
+        (Refused::Paused, "withheld", "503"),
+        (Refused::Busy { retry_after: 9 }, "away", "503"),
+        (Refused::Unavailable, "away", "503"),
+        (Refused::Malformed, "away", "502"),
+    ];
+    for (refused, word, expected) in refusals {
+        *front.desk.hushed.lock().unwrap() = Some(refused);
+        let page = front.get(&path, &cookie).await;
+        assert!(status(&page) == expected && page.1.contains(&format!("data-state=\"{word}\"")), "{}", page.1);
+        assert!(page.1.contains("http-equiv=\"refresh\""), "it goes on without scripts, too");
+        assert_eq!(front.get_event(&path, &cookie).await, word, "{refused:?}");
+    }
+    for view in [View::Question, View::Refused] {
+        *front.desk.hushed.lock().unwrap() = Some(Refused::Paused);
+        front.turn(&view);
+        let page = front.get(&path, &cookie).await;
+        assert!(page.0.contains("retry-after: ") && page.1.contains("The owner’s words wait for now"), "{}", page.1);
+        assert!(!page.1.contains("yours among them") && !page.1.contains("Which year"), "{}", page.1);
+        let saved = front.send(&format!("POST {path}/receipt"), &cookie, "").await;
+        assert!(status(&saved) == "503" && saved.1.contains("data-state=\"withheld\""), "{}", saved.1);
+    }
+    *front.desk.hushed.lock().unwrap() = None;
+    front.turn(&View::Question);
+    assert_eq!(front.get_event(&path, &cookie).await, "question");
+}
+
+#[tokio::test]
+async fn a_stopped_release_is_told_in_one_way_on_the_page_and_in_its_events() {
+    let front = Front::connected(PAYLOAD).await;
+    let (path, cookie) = front.file().await;
+    front.turn(&View::Paused);
+    let page = front.get(&path, &cookie).await;
+    assert!(status(&page) == "503" && page.0.contains("retry-after: "), "{}", page.0);
+    assert!(page.1.contains("data-state=\"paused\"") && page.1.contains("yours among them"), "{}", page.1);
+    assert_eq!(front.get_event(&path, &cookie).await, "paused");
+}
