@@ -1,5 +1,6 @@
 //! `vault requests approve`: everything that would leave is shown, and signed if the owner says so.
 
+use super::compose::scratch;
 use super::requests::{Outcome, conclude, open, short};
 use super::{CommandError, Invocation, Owner, say, tell, watch};
 use crate::cli::Terms;
@@ -298,7 +299,7 @@ pub(super) fn who_asks(case: &Case) -> Vec<Section> {
 /// Puts a copy where only the owner can read it, opens it if there is a viewer, and asks whether the owner has looked at it:
 /// the statement will say so.
 fn open_copy(terminal: &Terminal, bytes: &[u8], draft: &Draft) -> Result<Option<(Scratch, PathBuf)>, CommandError> {
-    let scratch = Scratch::new().map_err(|e| CommandError::Failed(e.to_string()))?;
+    let scratch = scratch()?;
     let name = format!("copy.{}", extension(draft.media_type.as_str()));
     let path = scratch.file(&name, bytes).map_err(|e| CommandError::Failed(e.to_string()))?;
     if std::env::var_os("DISPLAY").or_else(|| std::env::var_os("WAYLAND_DISPLAY")).is_some() {

@@ -57,6 +57,9 @@ pub(crate) enum CommandError {
     Prompt(#[from] crate::prompt::PromptError),
     #[error(transparent)]
     Editor(#[from] crate::editor::EditorError),
+    /// Something came of nothing after the owner had written it; where that is now.
+    #[error("{}. What you wrote is kept in {}; delete that file when you have used it", said(.error), .kept.display())]
+    Kept { error: Box<CommandError>, kept: PathBuf },
     #[error("{0}")]
     Failed(String),
     #[error("{0}")]
@@ -80,6 +83,7 @@ impl CommandError {
             Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. } | SignError::BrokenOff) => {
                 node::exit::REFUSED
             }
+            Self::Kept { error, .. } => error.code(),
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)
@@ -96,8 +100,18 @@ impl CommandError {
     }
 }
 
+impl CommandError {
+    /// Whether nobody can be asked or told any more.
+    fn ends_the_watch(&self) -> bool {
+        match self {
+            Self::Kept { error, .. } => error.ends_the_watch(),
+            other => matches!(other, Self::Print(_) | Self::Prompt(_)),
+        }
+    }
+}
+
 /// An error's words, to which a sentence is added.
-fn said(error: &DeskError) -> String {
+fn said(error: &impl std::error::Error) -> String {
     error.to_string().trim_end_matches('.').into()
 }
 

@@ -2,6 +2,7 @@
 
 use super::describe::describe;
 use super::requests::{Outcome, open, short};
+use super::words::Purpose;
 use super::{CommandError, Owner, say, tell};
 use crate::cli::{Terms, Words};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
@@ -74,7 +75,7 @@ impl Owner {
         // What happens to one request must not end the watch over the others.
         match outcome {
             Ok(outcome) => Ok(outcome),
-            Err(error @ (CommandError::Print(_) | CommandError::Prompt(_))) => Err(error),
+            Err(error) if error.ends_the_watch() => Err(error),
             Err(error) => tell(&self.invocation.complete(&error.to_string())).map(|()| Outcome::Later),
         }
     }
@@ -110,8 +111,8 @@ impl Owner {
                     let case = self.compose(case, terms)?;
                     return self.decide(terminal, &case, terms);
                 }
-                "k" => return self.ask_visitor(terminal, case, &unwritten),
-                "w" => return self.refuse_in_words(terminal, case, &unwritten),
+                "k" => return self.say_in_words(terminal, case, Purpose::Question, &unwritten),
+                "w" => return self.say_in_words(terminal, case, Purpose::Refusal, &unwritten),
                 "r" if confirmed(terminal)? => return self.refuse(case.id).map(|()| Outcome::Refused),
                 // The end of input, too.
                 "" | "l" | "q" => return Ok(Outcome::Later),

@@ -27,7 +27,7 @@ fn child() {
         let answer = ask(&mut Terminal::open().unwrap(), &cv(), Timing { silence: PATIENCE });
         println!("answer {answer:?}\r");
     } else if part == "edit" {
-        let written = crate::editor::compose(&scratch, "", "txt");
+        let written = crate::editor::compose(&scratch, "", "txt").map(|written| written.text);
         println!("written {written:?}\r");
     } else {
         println!("idle\r");
