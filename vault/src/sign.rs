@@ -73,6 +73,7 @@ pub(crate) enum SignError {
 #[derive(Debug)]
 pub(crate) struct Key {
     path: PathBuf,
+    fingerprint: String,
     touch: Touch,
 }
 
@@ -110,7 +111,12 @@ impl Key {
                 return Err(lacking);
             }
         }
-        Ok(Self { path: path.into(), touch: seen.touch })
+        Ok(Self { path: path.into(), fingerprint: seen.fingerprint.clone(), touch: seen.touch })
+    }
+
+    /// As OpenSSH prints it.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The armoured signature of this key over `statement` in `namespace`.

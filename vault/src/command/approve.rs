@@ -59,6 +59,9 @@ impl Owner {
         let key = self.ready(terms.key.as_deref())?;
         let bytes = self.fetch(case.id, draft)?;
         let others = pending_approval(case).filter(|_| terms.days.is_none() && terms.collections.is_none());
+        if others.is_some() {
+            Self::not_twice(case, &key)?;
+        }
         let cooling = self.about()?.cooling;
         let not_after = crate::daemon::now().plus(terms.days.unwrap_or(DAYS) * 86_400);
         let mut copy: Option<(Scratch, PathBuf)> = None;
@@ -85,6 +88,21 @@ impl Owner {
                 Answer::Copy => copy = open_copy(terminal, &bytes, draft)?,
             }
         }
+    }
+
+    /// Before an owner reads and types for nothing: the same signature does not count twice.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] if `key` has signed what waits for more signatures.
+    pub(super) fn not_twice(case: &Case, key: &Key) -> Result<(), CommandError> {
+        if !watch::has_signed(case, key.fingerprint()) {
+            return Ok(());
+        }
+        Err(CommandError::Refused(format!(
+            "this key has signed it already ({}); another owner signs the same text with `vault requests sign {} --key FILE`",
+            key.fingerprint(),
+            short(case.id)
+        )))
     }
 
     /// Signs a statement about a request and hands it in; says what has come of it.

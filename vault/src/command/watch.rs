@@ -14,13 +14,14 @@ use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the owner has put off: a request, with the draft it had.
+/// What the owner has put off: a request, with what the next statement about it had to bear, which changes with its draft and
+/// with each answer to a question.
 type PutOff = HashSet<(RequestId, Option<Nonce>)>;
 
 impl Owner {
     pub(super) fn watch(&self, terms: &Terms) -> Result<(), CommandError> {
         let mut terminal = open()?;
-        self.key(terms.key.as_deref())?;
+        let own = self.key(terms.key.as_deref())?;
         let (waker, mut alarm) = prompt::alarm().map_err(|e| CommandError::Failed(e.to_string()))?;
         let away = self.listen(waker)?;
         let mut put_off = PutOff::new();
@@ -29,7 +30,11 @@ impl Owner {
                 return Err(CommandError::Failed("the vault has stopped; start it, then watch again".into()));
             }
             let cases = self.cases(false)?;
-            match cases.iter().find(|case| takes_a_decision(case) && !put_off.contains(&key(case))) {
+            let (later, open): (Vec<_>, Vec<_>) = cases
+                .iter()
+                .filter(|case| takes_a_decision(case, own.fingerprint()))
+                .partition(|case| put_off.contains(&key(case)));
+            match open.first() {
                 Some(case) => {
                     terminal.bell().map_err(|e| CommandError::Prompt(e.into()))?;
                     if self.take(&mut terminal, case, terms)? == Outcome::Later {
@@ -39,7 +44,7 @@ impl Owner {
                     }
                 }
                 None => {
-                    let words = words(put_off.len());
+                    let words = words(later.len());
                     if prompt::wait(&mut terminal, &words, &mut alarm).map_err(|e| CommandError::Prompt(e.into()))?
                         == Waited::Leave
                     {
@@ -138,12 +143,18 @@ pub(super) fn typed(terminal: &Terminal) -> Result<String, CommandError> {
     Ok(line.trim().to_ascii_lowercase())
 }
 
-fn takes_a_decision(case: &Case) -> bool {
-    case.undecided && (case.draft.is_some() || case.stage == "waiting for an answer")
+/// What this owner has signed waits for others.
+fn takes_a_decision(case: &Case, own: &str) -> bool {
+    case.undecided && !has_signed(case, own) && (case.draft.is_some() || case.stage == "waiting for an answer")
+}
+
+/// Whether the key of this fingerprint has signed what waits for more signatures.
+pub(super) fn has_signed(case: &Case, fingerprint: &str) -> bool {
+    case.pending.as_ref().is_some_and(|pending| pending.signed_by.iter().any(|key| key == fingerprint))
 }
 
 fn key(case: &Case) -> (RequestId, Option<Nonce>) {
-    (case.id, case.draft.as_ref().map(|draft| draft.nonce))
+    (case.id, case.nonce)
 }
 
 fn words(put_off: usize) -> String {

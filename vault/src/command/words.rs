@@ -147,6 +147,9 @@ impl Owner {
     ) -> Result<Outcome, CommandError> {
         let key = self.ready(key)?;
         let statement = statement(&self.config.origin, case, speech, at)?.render();
+        if case.pending.as_ref().is_some_and(|pending| pending.statement == statement) {
+            Self::not_twice(case, &key)?;
+        }
         let sheet = sheet(case, speech, statement);
         match prompt::ask(terminal, &sheet, Timing::default())? {
             Answer::Yes { .. } => {
