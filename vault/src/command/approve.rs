@@ -282,8 +282,15 @@ fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>
     sections.push(Section::Note("Delivery is plain: the reception's machine can read it on its way.".into()));
     sections.extend(case.note.iter().cloned().map(Section::Note));
     sections.extend(agreement.map(Section::Note));
+    if case.repeats > 0 {
+        sections.push(Section::Note(format!(
+            "If you refuse it without a word, {} more are refused with it.",
+            case.repeats
+        )));
+    }
     let title = format!("Request {}", short(case.id));
-    Sheet { title, sections, body, statement: Statement::from(approval.clone()).render(), deed: Deed::Release }
+    let (statement, alike) = (Statement::from(approval.clone()).render(), case.repeats);
+    Sheet { title, sections, body, statement, deed: Deed::Release, alike }
 }
 
 /// Who asks for what, and what was said so far: the beginning of every sheet about a request.
@@ -308,7 +315,7 @@ pub(super) fn who_asks(case: &Case) -> Vec<Section> {
     sections.push(Section::Field { label: "recipient", value: recipient, note: None });
     sections.push(Section::Field { label: "ticket hash", value: case.ticket.to_string(), note: None });
     if case.repeats > 0 {
-        let alike = format!("{} more requests in the same words wait; this is about one of them.", case.repeats);
+        let alike = format!("{} more in the same words wait. A yes is about this one alone.", case.repeats);
         sections.push(Section::Note(alike));
     }
     sections

@@ -114,7 +114,14 @@ impl Owner {
         key: Option<&Path>,
     ) -> Result<Signed, CommandError> {
         let key = self.key(key)?;
-        let sheet = Sheet { title, sections, body: Body::Nothing, statement: statement.render(), deed: Deed::Declare };
+        let sheet = Sheet {
+            title,
+            sections,
+            body: Body::Nothing,
+            statement: statement.render(),
+            deed: Deed::Declare,
+            alike: 0,
+        };
         let answer = prompt::ask(&mut open()?, &sheet, Timing::default())?;
         if !matches!(answer, Answer::Yes { .. }) {
             return Err(CommandError::Refused("Nothing was signed, and nothing has changed.".into()));

@@ -91,6 +91,7 @@ impl Owner {
             body: Body::Bundle { bytes: bytes.to_vec() },
             statement: statement.clone(),
             deed: Deed::Publish,
+            alike: 0,
         };
         let mut terminal = super::requests::open()?;
         let answer = prompt::ask(&mut terminal, &sheet, Timing::default())?;

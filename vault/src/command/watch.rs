@@ -118,7 +118,7 @@ impl Owner {
                 }
                 "k" => return self.say_in_words(terminal, case, Purpose::Question, &unwritten),
                 "w" => return self.say_in_words(terminal, case, Purpose::Refusal, &unwritten),
-                "r" if confirmed(terminal)? => return self.refuse(case.id).map(|()| Outcome::Refused),
+                "r" if confirmed(terminal, case)? => return self.refuse(case.id).map(|()| Outcome::Refused),
                 // The end of input, too.
                 "" | "l" | "q" => return Ok(Outcome::Later),
                 _ => {}
@@ -128,8 +128,12 @@ impl Owner {
 }
 
 /// Whether the owner says a second time that a request is to be refused.
-pub(super) fn confirmed(terminal: &Terminal) -> Result<bool, CommandError> {
-    say("Refuse for good? Type yes, then Enter; anything else does nothing.")?;
+pub(super) fn confirmed(terminal: &Terminal, case: &Case) -> Result<bool, CommandError> {
+    let all = match case.repeats {
+        0 => String::new(),
+        alike => format!(", and {alike} more in the same words with it"),
+    };
+    say(&format!("Refuse for good{all}? Type yes, then Enter; anything else does nothing."))?;
     Ok(typed(terminal)? == "yes")
 }
 

@@ -54,9 +54,10 @@ impl Owner {
             return conclude(self.say_in_words(&mut open()?, &case, Purpose::Refusal, words)?);
         }
         if !yes {
-            describe(&self.case(id)?, &self.invocation).iter().try_for_each(|line| say(line))?;
+            let case = self.case(id)?;
+            describe(&case, &self.invocation).iter().try_for_each(|line| say(line))?;
             say("Repeats in the same words from the same contact are refused for a week.")?;
-            if !watch::confirmed(&open()?)? {
+            if !watch::confirmed(&open()?, &case)? {
                 return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
             }
         }
@@ -198,5 +199,7 @@ fn sheet(case: &Case, speech: &Speech<'_>, statement: String) -> Sheet {
         body: Body::Text { bytes: speech.text.into() },
         statement,
         deed: Deed::Release,
+        // In words, one request is refused; only that can be signed here.
+        alike: 0,
     }
 }

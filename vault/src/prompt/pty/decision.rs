@@ -207,11 +207,22 @@ fn refusing_takes_two_presses_and_is_offered_for_requests_only() {
     let word = desk.read_all();
     desk.press("r");
     desk.until("Any other key goes back");
+    assert!(!desk.shown().contains("With it"));
     desk.press("x");
     desk.word(&word);
     desk.press("rrrr");
     desk.until("Any other key goes back");
     desk.press("R");
+    assert_eq!(desk.answer(asking).0, Answer::Refuse);
+
+    // Those alike go with it, and that is said at every size.
+    let mut desk = Desk::new(40, 10);
+    let asking = desk.ask(&Sheet { alike: 1999, ..cv() }, PATIENCE);
+    desk.read_all();
+    desk.press("r");
+    desk.until("Any other key goes back");
+    assert!(desk.shown().contains(" With it 1999 more in the same words.\n None can be approved any more.\n"));
+    desk.press("r");
     assert_eq!(desk.answer(asking).0, Answer::Refuse);
 
     let mut desk = Desk::new(80, 24);
