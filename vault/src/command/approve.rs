@@ -109,13 +109,21 @@ impl Owner {
     pub(super) fn sign(&self, id: RequestId, statement: String, key: &Key) -> Result<(), CommandError> {
         let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         let signed = Signed::one(statement, signature);
-        match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
-            Ok(DeskReply::Stage(_)) => {}
+        let stage = match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
+            Ok(DeskReply::Stage(stage)) => stage,
             Ok(_) => return Err(CommandError::Unknown { error: DeskError::Unexpected, id }),
             Err(error) if error.nothing_done() => return Err(CommandError::NotTaken(error)),
             Err(error) => return Err(CommandError::Unknown { error, id }),
+        };
+        match self.case(id) {
+            Ok(case) => self.report(&case),
+            // What was signed is in force, whatever keeps the vault from telling more of it.
+            Err(error) => tell(&format!(
+                "Your signature was taken, and the request is {stage}. No more can be said now: {}. To see how it stands:\n  {}",
+                self.invocation.complete(&error.to_string()),
+                self.line(&format!("requests show {}", short(id)))
+            )),
         }
-        self.report(&self.case(id)?)
     }
 
     /// What the owner should know after signing.
