@@ -11,7 +11,6 @@ use crate::sign::Key;
 use shared::ids::{Digest, RequestId};
 use shared::limits;
 use shared::statement::{Approval, DeliveryMode, NAMESPACE, RecipientLine, Statement, SubjectLine};
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vault_core::{Choice, Draft, Line, Signed, Stage};
@@ -162,9 +161,7 @@ impl Owner {
         let DeskReply::Payload { bytes } = desk.reply()? else {
             return Err(CommandError::Failed("the vault answered without the draft".into()));
         };
-        let mut data = Vec::new();
-        let read = desk.payload().take(bytes.min(limits::ITEM)).read_to_end(&mut data);
-        read.map_err(|e| CommandError::Failed(format!("the draft could not be read ({e}); nothing was released")))?;
+        let data = desk.payload(bytes.min(limits::ITEM))?;
         if Digest::of(&data) != draft.payload || data.len() as u64 != draft.bytes {
             return Err(CommandError::Integrity(
                 "the draft's bytes are not those that it names; nothing was released. Check the store".into(),

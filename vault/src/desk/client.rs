@@ -107,9 +107,17 @@ impl Desk {
         })
     }
 
-    /// A reader of the payload that follows a reply.
-    pub(crate) fn payload(&mut self) -> &mut impl Read {
-        &mut self.stream
+    /// The payload of so many bytes that follows a reply.
+    ///
+    /// # Errors
+    /// [`DeskError::Broken`] when fewer come.
+    pub(crate) fn payload(&mut self, bytes: u64) -> Result<Vec<u8>, DeskError> {
+        let mut payload = Vec::new();
+        (&mut self.stream).take(bytes).read_to_end(&mut payload)?;
+        if (payload.len() as u64) < bytes {
+            return Err(DeskError::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(payload)
     }
 }
 
@@ -134,6 +142,24 @@ mod tests {
         let error = Desk::ask(&socket, &DeskCall::About).err().unwrap();
         daemon.join().unwrap();
         error
+    }
+
+    /// The end of a daemon that says `bytes` and goes, whatever it is asked.
+    fn gone_after(bytes: &[u8]) -> Desk {
+        let (stream, mut daemon) = UnixStream::pair().unwrap();
+        daemon.write_all(bytes).unwrap();
+        Desk { stream }
+    }
+
+    #[test]
+    fn a_payload_that_ends_early_was_broken_off() {
+        assert_eq!(gone_after(b"all of it, and more").payload(9).unwrap(), b"all of it");
+        assert_eq!(gone_after(b"").payload(0).unwrap(), b"");
+        let short = gone_after(b"all of").payload(9);
+        assert!(
+            matches!(&short, Err(error @ DeskError::Broken(_)) if error.code() == node::exit::FAILURE),
+            "{short:?}"
+        );
     }
 
     #[test]
