@@ -108,12 +108,7 @@ impl Owner {
     pub(super) fn sign(&self, id: RequestId, statement: String, key: &Key) -> Result<(), CommandError> {
         let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         let signed = Signed::one(statement, signature);
-        let stage = match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
-            Ok(DeskReply::Stage(stage)) => stage,
-            Ok(_) => return Err(CommandError::Unknown { error: DeskError::Unexpected, id }),
-            Err(error) if error.nothing_done() => return Err(CommandError::NotTaken(error)),
-            Err(error) => return Err(CommandError::Unknown { error, id }),
-        };
+        let stage = self.hand_in(id, signed)?;
         match self.case(id) {
             Ok(case) => self.report(&case),
             // What was signed is in force, whatever keeps the vault from telling more of it.
@@ -123,6 +118,16 @@ impl Owner {
                 self.line(&format!("requests show {}", short(id)))
             )),
         }
+    }
+
+    /// Hands in a signature about a request; the stage that this has brought it to.
+    pub(super) fn hand_in(&self, id: RequestId, signed: Signed) -> Result<String, CommandError> {
+        let stage = match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
+            Ok(DeskReply::Stage(stage)) => Ok(stage),
+            Ok(_) => Err(DeskError::Unexpected),
+            Err(error) => Err(error),
+        };
+        stage.map_err(|error| CommandError::handing_in(error, format!("requests show {}", short(id))))
     }
 
     /// What the owner should know after signing.

@@ -23,7 +23,6 @@ use crate::desk::DeskError;
 use crate::paths::Paths;
 use crate::sign::SignError;
 use node::home::Home;
-use shared::ids::RequestId;
 use std::path::PathBuf;
 
 pub(crate) use node::invocation::Invocation;
@@ -46,11 +45,11 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Desk(#[from] DeskError),
     /// A call that hands a signature in was not carried out, for certain.
-    #[error("{}. Nothing was released by this.", said(.0))]
+    #[error("{}. Your signature was not taken, and nothing was changed.", said(.0))]
     NotTaken(DeskError),
     /// A call that hands a signature in may have been carried out.
-    #[error("{}. Whether it was taken is not known; look with `vault requests show {}`", said(.error), requests::short(*.id))]
-    Unknown { error: DeskError, id: RequestId },
+    #[error("{}. Whether it was taken is not known; look with `vault {look}`", said(.error))]
+    Unknown { error: DeskError, look: String },
     #[error(transparent)]
     Sign(#[from] SignError),
     #[error(transparent)]
@@ -101,6 +100,12 @@ impl CommandError {
 }
 
 impl CommandError {
+    /// Why a call that handed a signature in was not answered well, with what became of the signature; `look` are the words
+    /// of the command that shows it.
+    fn handing_in(error: DeskError, look: impl Into<String>) -> Self {
+        if error.nothing_done() { Self::NotTaken(error) } else { Self::Unknown { error, look: look.into() } }
+    }
+
     /// Whether nobody can be asked or told any more.
     fn ends_the_watch(&self) -> bool {
         match self {

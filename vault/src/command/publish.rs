@@ -1,8 +1,8 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
-use super::{CommandError, Invocation, Owner, failed, say, size, tell, unexpected};
+use super::{CommandError, Invocation, Owner, failed, say, size, tell};
 use crate::cli::Publish;
-use crate::desk::{About, Desk, DeskCall, DeskReply};
+use crate::desk::{About, Desk, DeskCall, DeskError, DeskReply};
 use crate::prompt::{self, Body, Deed, Section, Sheet, Timing};
 use node::invocation::quoted;
 use shared::ids::{Digest, Nonce};
@@ -122,10 +122,19 @@ impl Owner {
     }
 
     fn send_publication(&self, signed: Signed, bytes: &[u8]) -> Result<(), CommandError> {
+        let version =
+            self.hand_in_publication(signed, bytes).map_err(|error| CommandError::handing_in(error, "status"))?;
+        say(&format!("published version {version}; receptions fetch it by themselves"))
+    }
+
+    /// The version that is out.
+    fn hand_in_publication(&self, signed: Signed, bytes: &[u8]) -> Result<u64, DeskError> {
         let mut desk = Desk::call(&self.socket, &DeskCall::Publish { signed, bytes: bytes.len() as u64 })?;
         desk.send(bytes)?;
-        let DeskReply::Published { version } = desk.reply()? else { return Err(unexpected()) };
-        say(&format!("published version {version}; receptions fetch it by themselves"))
+        match desk.reply()? {
+            DeskReply::Published { version } => Ok(version),
+            _ => Err(DeskError::Unexpected),
+        }
     }
 }
 
