@@ -63,8 +63,13 @@ impl Desk {
                 DeskError::Away { path, source }
             }
         })?;
+        Self::begin(stream, call)
+    }
+
+    /// A daemon that turns its caller away does not read first, so its reason may be there before the call is sent.
+    fn begin(stream: UnixStream, call: &DeskCall) -> Result<Self, DeskError> {
         let mut desk = Self { stream };
-        desk.stream.write_all(&frame::encode(call)?)?;
+        desk.send(&frame::encode(call)?)?;
         Ok(desk)
     }
 
@@ -99,7 +104,7 @@ impl Desk {
         Ok(reply)
     }
 
-    /// Sends payload bytes after the call. If the daemon has turned the call down meanwhile, its reason is the error.
+    /// Sends bytes of the call, or of its payload. If the daemon has turned the call down meanwhile, its reason is the error.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), DeskError> {
         self.stream.write_all(bytes).map_err(|error| match self.reply() {
             Err(failed @ DeskError::Failed { .. }) => failed,
@@ -149,6 +154,16 @@ mod tests {
         let (stream, mut daemon) = UnixStream::pair().unwrap();
         daemon.write_all(bytes).unwrap();
         Desk { stream }
+    }
+
+    #[test]
+    fn whoever_is_turned_away_before_asking_hears_the_reason() {
+        let reply = DeskReply::Failed { kind: FailureKind::Refused, message: "not you".into() };
+        let desk = gone_after(&frame::encode(&reply).unwrap());
+        let error = Desk::begin(desk.stream, &DeskCall::About).err().unwrap();
+        assert!(error.code() == node::exit::REFUSED && error.to_string() == "not you", "{error}");
+        let silent = Desk::begin(gone_after(b"").stream, &DeskCall::About).err().unwrap();
+        assert!(matches!(silent, DeskError::Broken(_)), "{silent}");
     }
 
     #[test]
