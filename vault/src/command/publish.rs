@@ -1,5 +1,6 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
+use super::ready::may_release;
 use super::{CommandError, Invocation, Owner, failed, say, size, tell};
 use crate::cli::Publish;
 use crate::desk::{About, Desk, DeskCall, DeskError, DeskReply};
@@ -26,8 +27,8 @@ impl Owner {
             return self.submit(prepared);
         }
         let folder = options.folder.as_ref().ok_or_else(|| CommandError::Usage("name a folder to publish".into()))?;
-        self.may_release()?;
         let about = self.about()?;
+        may_release(&about)?;
         if about.quorum > 1 && options.prepare.is_none() {
             return Err(CommandError::Usage(format!(
                 "{} owners must sign a publication: write it out with --prepare OUT, have each sign OUT/statement, then --submit OUT",

@@ -1,7 +1,7 @@
 //! `vault requests watch`: waits, and takes requests one after another.
 
 use super::describe::describe;
-use super::requests::{Outcome, open, short};
+use super::requests::{Outcome, Which, open, short};
 use super::words::Purpose;
 use super::{CommandError, Owner, say, tell};
 use crate::cli::{Terms, Words};
@@ -29,7 +29,7 @@ impl Owner {
             if away.load(Ordering::Acquire) {
                 return Err(CommandError::Failed("the vault has stopped; start it, then watch again".into()));
             }
-            let cases = self.cases(false)?;
+            let cases = self.cases(Which::Waiting)?;
             let (later, open): (Vec<_>, Vec<_>) = cases
                 .iter()
                 .filter(|case| takes_a_decision(case, own.fingerprint()))
