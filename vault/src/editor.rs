@@ -66,12 +66,20 @@ pub(crate) enum EditorError {
     Scratch(#[from] ScratchError),
 }
 
+/// What the owner wrote.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) text: String,
+    /// Where it is as long as the folder, so that it can be kept if it turns out to be of no use as it is.
+    pub(crate) file: PathBuf,
+}
+
 /// What the owner makes of `initial` in `$VISUAL`, `$EDITOR`, or the usual editor; `extension` (such as `md`) tells it the
 /// kind of text.
 ///
 /// # Errors
 /// [`EditorError`]; text that cannot be used is kept, and the error says where.
-pub(crate) fn compose(folder: &Scratch, initial: &str, extension: &str) -> Result<String, EditorError> {
+pub(crate) fn compose(folder: &Scratch, initial: &str, extension: &str) -> Result<Written, EditorError> {
     let named = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
     compose_with(named.as_deref(), Path::new(TTY), folder, initial, extension)
 }
@@ -82,7 +90,7 @@ fn compose_with(
     folder: &Scratch,
     initial: &str,
     extension: &str,
-) -> Result<String, EditorError> {
+) -> Result<Written, EditorError> {
     let file = unused(folder, initial, extension)?;
     let (name, status) = match editor {
         Some(editor) => (editor.to_owned(), edit(shell(editor), tty, &file)?),
@@ -103,8 +111,7 @@ fn compose_with(
     let Ok(text) = String::from_utf8(fs::read(&file)?) else {
         return Err(EditorError::NotUtf8(folder.keep(&file)?));
     };
-    fs::remove_file(&file)?;
-    if text.trim().is_empty() || text == initial { Err(EditorError::Cancelled) } else { Ok(text) }
+    if text.trim().is_empty() || text == initial { Err(EditorError::Cancelled) } else { Ok(Written { text, file }) }
 }
 
 /// A new file; the folder may hold earlier ones.
@@ -154,7 +161,7 @@ mod tests {
 
     const NOWHERE: &str = "/dev/null";
 
-    fn run(script: &str, initial: &str) -> (Scratch, Result<String, EditorError>) {
+    fn run(script: &str, initial: &str) -> (Scratch, Result<Written, EditorError>) {
         let folder = Scratch::new().unwrap();
         let editor = format!("f() {{ {script}; }}; f");
         let result = compose_with(Some(&editor), Path::new(NOWHERE), &folder, initial, "md");
@@ -169,12 +176,15 @@ mod tests {
     }
 
     #[test]
-    fn words_come_back_exactly_and_leave_no_file() {
+    fn words_come_back_exactly_and_their_file_goes_with_its_folder() {
         let (folder, result) = run("printf 'Grüße\\n' >> \"$1\"", "Dear visitor,\n");
-        assert_eq!(result.unwrap(), "Dear visitor,\nGrüße\n");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let Written { text, file } = result.unwrap();
+        assert_eq!(text, "Dear visitor,\nGrüße\n");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        drop(folder);
+        assert!(!file.exists());
         let (_, result) = run("case \"$1\" in *.md) printf ok > \"$1\";; esac", "");
-        assert_eq!(result.unwrap(), "ok", "the extension tells the kind");
+        assert_eq!(result.unwrap().text, "ok", "the extension tells the kind");
     }
 
     #[test]

@@ -36,9 +36,18 @@ pub(crate) enum ScratchError {
 pub(crate) struct Scratch {
     folder: Option<TempDir>,
     path: PathBuf,
-    fallback: bool,
+    place: Place,
     /// Tells other processes that the folder is in use.
     _lock: OwnedFd,
+}
+
+/// What holds the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Memory that ends with the owner's session.
+    Session,
+    /// Where temporary files go; that may be a disk.
+    Temporary,
 }
 
 impl Scratch {
@@ -48,20 +57,20 @@ impl Scratch {
     /// [`ScratchError::Folder`]
     pub(crate) fn new() -> Result<Self, ScratchError> {
         match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir()) {
-            Some(path) => Self::new_in(&path, false),
-            None => Self::new_in(&std::env::temp_dir(), true),
+            Some(path) => Self::new_in(&path, Place::Session),
+            None => Self::new_in(&std::env::temp_dir(), Place::Temporary),
         }
     }
 
-    fn new_in(parent: &Path, fallback: bool) -> Result<Self, ScratchError> {
-        sweep(parent);
+    fn new_in(parent: &Path, place: Place) -> Result<Self, ScratchError> {
+        sweep(parent).iter().for_each(|words| warn(words));
         let failed = |error| ScratchError::Folder(parent.into(), error);
         let mut builder = tempfile::Builder::new();
         // Made with this mode, never widened: no moment in which others could enter.
         let folder = builder.prefix(PREFIX).permissions(private()).tempdir_in(parent).map_err(failed)?;
         let lock = lock(folder.path()).map_err(|error| failed(error.into()))?;
         remove_folder_on_death(folder.path()).map_err(failed)?;
-        Ok(Self { path: folder.path().to_owned(), folder: Some(folder), fallback, _lock: lock })
+        Ok(Self { path: folder.path().to_owned(), folder: Some(folder), place, _lock: lock })
     }
 
     /// The folder.
@@ -71,7 +80,7 @@ impl Scratch {
 
     /// What the owner should know about the folder's place, if anything.
     pub(crate) fn notice(&self) -> Option<String> {
-        self.fallback.then(|| {
+        (self.place == Place::Temporary).then(|| {
             format!(
                 "XDG_RUNTIME_DIR is not set, so copies are kept in {} until this ends; that may be on a disk.",
                 self.path.display()
@@ -115,7 +124,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Some(Err(error)) = self.folder.take().map(TempDir::close) {
-            tracing::error!("{} could not be removed ({error}); remove it by hand", self.path.display());
+            warn(&left(&self.path, &error));
         }
         forget_folder(&self.path);
     }
@@ -135,20 +144,38 @@ fn lock(folder: &Path) -> rustix::io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Removes what a process that was killed left behind: folders that nobody holds.
-fn sweep(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
+/// Says on standard error, for the owner at the terminal, what nobody else would be told: a command keeps no log.
+fn warn(words: &str) {
+    // Without a terminal that takes it there is nobody to tell.
+    drop(writeln!(io::stderr(), "{words}"));
+}
+
+fn left(path: &Path, error: &io::Error) -> String {
+    format!("Clear text is left in {}, which could not be removed ({error}); remove it by hand.", path.display())
+}
+
+/// Removes what a process that was killed left behind: folders that nobody holds. What the owner should know of that.
+fn sweep(parent: &Path) -> Vec<String> {
+    let mut said = Vec::new();
+    let Ok(entries) = fs::read_dir(parent) else { return said };
     for entry in entries.flatten() {
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         let path = entry.path();
         let settled =
             entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age > SETTLED));
-        if ours && settled && lock(&path).is_ok() {
-            tracing::warn!("a folder of clear text was left behind by a process that was killed; it is removed now");
-            // Somebody else's folder of that name cannot be removed, and need not be.
-            drop(fs::remove_dir_all(&path));
+        if ours
+            && settled
+            && let Ok(_held) = lock(&path)
+        {
+            match fs::remove_dir_all(&path) {
+                Ok(()) => said.push("Clear text that a killed command had left behind is removed now.".into()),
+                // Another command has just done it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => said.push(left(&path, &error)),
+            }
         }
     }
+    said
 }
 
 #[cfg(test)]
@@ -165,7 +192,7 @@ mod tests {
     #[test]
     fn folder_is_private_and_goes_with_its_user() {
         let parent = tempfile::tempdir().unwrap();
-        let scratch = Scratch::new_in(parent.path(), true).unwrap();
+        let scratch = Scratch::new_in(parent.path(), Place::Temporary).unwrap();
         let file = scratch.file("draft.md", b"words").unwrap();
         assert_eq!((mode(scratch.path()), mode(&file)), (0o700, 0o600));
         assert_eq!(fs::read(&file).unwrap(), b"words");
@@ -181,7 +208,7 @@ mod tests {
     #[test]
     fn kept_file_outlives_the_folder() {
         let parent = tempfile::tempdir().unwrap();
-        let scratch = Scratch::new_in(parent.path(), false).unwrap();
+        let scratch = Scratch::new_in(parent.path(), Place::Session).unwrap();
         assert_eq!(scratch.notice(), None);
         let kept = scratch.keep(&scratch.file("draft.md", b"words").unwrap()).unwrap();
         drop(scratch);
@@ -194,13 +221,15 @@ mod tests {
     fn next_start_sweeps_what_a_killed_process_left_and_nothing_else() {
         let parent = tempfile::tempdir().unwrap();
         let old = SystemTime::now() - 2 * SETTLED;
+        let living = Scratch::new_in(parent.path(), Place::Session).unwrap();
+        fs::File::open(living.path()).unwrap().set_modified(old).unwrap();
         for name in [format!("{PREFIX}dead"), format!("{KEPT}words"), "other".into()] {
             fs::create_dir(parent.path().join(&name)).unwrap();
             fs::File::open(parent.path().join(&name)).unwrap().set_modified(old).unwrap();
         }
-        let living = Scratch::new_in(parent.path(), false).unwrap();
-        fs::File::open(living.path()).unwrap().set_modified(old).unwrap();
-        let next = Scratch::new_in(parent.path(), false).unwrap();
+        let said = sweep(parent.path());
+        assert!(matches!(&said[..], [words] if words.contains("is removed now")), "{said:?}");
+        let next = Scratch::new_in(parent.path(), Place::Session).unwrap();
         assert!(living.path().is_dir() && next.path().is_dir());
         assert!(!parent.path().join(format!("{PREFIX}dead")).exists());
         assert!(parent.path().join(format!("{KEPT}words")).exists() && parent.path().join("other").exists());

@@ -1,5 +1,6 @@
 //! `vault requests approve`: everything that would leave is shown, and signed if the owner says so.
 
+use super::compose::scratch;
 use super::requests::{Outcome, conclude, open, short};
 use super::{CommandError, Invocation, Owner, say, tell, watch};
 use crate::cli::Terms;
@@ -10,7 +11,6 @@ use crate::sign::Key;
 use shared::ids::{Digest, RequestId};
 use shared::limits;
 use shared::statement::{Approval, DeliveryMode, NAMESPACE, RecipientLine, Statement, SubjectLine};
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vault_core::{Choice, Draft, Line, Signed, Stage};
@@ -58,6 +58,9 @@ impl Owner {
         let key = self.ready(terms.key.as_deref())?;
         let bytes = self.fetch(case.id, draft)?;
         let others = pending_approval(case).filter(|_| terms.days.is_none() && terms.collections.is_none());
+        if others.is_some() {
+            Self::not_twice(case, &key)?;
+        }
         let cooling = self.about()?.cooling;
         let not_after = crate::daemon::now().plus(terms.days.unwrap_or(DAYS) * 86_400);
         let mut copy: Option<(Scratch, PathBuf)> = None;
@@ -86,17 +89,45 @@ impl Owner {
         }
     }
 
+    /// Before an owner reads and types for nothing: the same signature does not count twice.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] if `key` has signed what waits for more signatures.
+    pub(super) fn not_twice(case: &Case, key: &Key) -> Result<(), CommandError> {
+        if !watch::has_signed(case, key.fingerprint()) {
+            return Ok(());
+        }
+        Err(CommandError::Refused(format!(
+            "this key has signed it already ({}); another owner signs the same text with `vault requests sign {} --key FILE`",
+            key.fingerprint(),
+            short(case.id)
+        )))
+    }
+
     /// Signs a statement about a request and hands it in; says what has come of it.
     pub(super) fn sign(&self, id: RequestId, statement: String, key: &Key) -> Result<(), CommandError> {
         let signature = key.sign(NAMESPACE, statement.as_bytes())?;
         let signed = Signed::one(statement, signature);
-        match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
-            Ok(DeskReply::Stage(_)) => {}
-            Ok(_) => return Err(CommandError::Unknown { error: DeskError::Unexpected, id }),
-            Err(error) if error.nothing_done() => return Err(CommandError::NotTaken(error)),
-            Err(error) => return Err(CommandError::Unknown { error, id }),
+        let stage = self.hand_in(id, signed)?;
+        match self.case(id) {
+            Ok(case) => self.report(&case),
+            // What was signed is in force, whatever keeps the vault from telling more of it.
+            Err(error) => tell(&format!(
+                "Your signature was taken, and the request is {stage}. No more can be said now: {}. To see how it stands:\n  {}",
+                self.invocation.complete(&error.to_string()),
+                self.line(&format!("requests show {}", short(id)))
+            )),
         }
-        self.report(&self.case(id)?)
+    }
+
+    /// Hands in a signature about a request; the stage that this has brought it to.
+    pub(super) fn hand_in(&self, id: RequestId, signed: Signed) -> Result<String, CommandError> {
+        let stage = match Desk::ask(&self.socket, &DeskCall::Sign { id, signed }) {
+            Ok(DeskReply::Stage(stage)) => Ok(stage),
+            Ok(_) => Err(DeskError::Unexpected),
+            Err(error) => Err(error),
+        };
+        stage.map_err(|error| CommandError::handing_in(error, format!("requests show {}", short(id))))
     }
 
     /// What the owner should know after signing.
@@ -135,9 +166,7 @@ impl Owner {
         let DeskReply::Payload { bytes } = desk.reply()? else {
             return Err(CommandError::Failed("the vault answered without the draft".into()));
         };
-        let mut data = Vec::new();
-        let read = desk.payload().take(bytes.min(limits::ITEM)).read_to_end(&mut data);
-        read.map_err(|e| CommandError::Failed(format!("the draft could not be read ({e}); nothing was released")))?;
+        let data = desk.payload(bytes.min(limits::ITEM))?;
         if Digest::of(&data) != draft.payload || data.len() as u64 != draft.bytes {
             return Err(CommandError::Integrity(
                 "the draft's bytes are not those that it names; nothing was released. Check the store".into(),
@@ -263,8 +292,15 @@ fn sheet(case: &Case, approval: &Approval, body: Body, agreement: Option<String>
     sections.push(Section::Note("Delivery is plain: the reception's machine can read it on its way.".into()));
     sections.extend(case.note.iter().cloned().map(Section::Note));
     sections.extend(agreement.map(Section::Note));
+    if case.repeats > 0 {
+        sections.push(Section::Note(format!(
+            "If you refuse it without a word, {} more are refused with it.",
+            case.repeats
+        )));
+    }
     let title = format!("Request {}", short(case.id));
-    Sheet { title, sections, body, statement: Statement::from(approval.clone()).render(), deed: Deed::Release }
+    let (statement, alike) = (Statement::from(approval.clone()).render(), case.repeats);
+    Sheet { title, sections, body, statement, deed: Deed::Release, alike }
 }
 
 /// Who asks for what, and what was said so far: the beginning of every sheet about a request.
@@ -293,7 +329,7 @@ pub(super) fn who_asks(case: &Case) -> Vec<Section> {
     sections.push(Section::Field { label: "recipient", value: recipient, note: None });
     sections.push(Section::Field { label: "ticket hash", value: case.ticket.to_string(), note: None });
     if case.repeats > 0 {
-        let alike = format!("{} more requests in the same words wait; this is about one of them.", case.repeats);
+        let alike = format!("{} more in the same words wait. A yes is about this one alone.", case.repeats);
         sections.push(Section::Note(alike));
     }
     sections
@@ -302,7 +338,7 @@ pub(super) fn who_asks(case: &Case) -> Vec<Section> {
 /// Puts a copy where only the owner can read it, opens it if there is a viewer, and asks whether the owner has looked at it:
 /// the statement will say so.
 fn open_copy(terminal: &Terminal, bytes: &[u8], draft: &Draft) -> Result<Option<(Scratch, PathBuf)>, CommandError> {
-    let scratch = Scratch::new().map_err(|e| CommandError::Failed(e.to_string()))?;
+    let scratch = scratch()?;
     let name = format!("copy.{}", extension(draft.media_type.as_str()));
     let path = scratch.file(&name, bytes).map_err(|e| CommandError::Failed(e.to_string()))?;
     if std::env::var_os("DISPLAY").or_else(|| std::env::var_os("WAYLAND_DISPLAY")).is_some() {

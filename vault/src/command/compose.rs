@@ -30,9 +30,8 @@ impl Owner {
     pub(super) fn compose(&self, case: &Case, terms: &Terms) -> Result<Case, CommandError> {
         self.ready(terms.key.as_deref())?;
         warn(case)?;
-        let text = self.write(&self.template(case)?, "txt")?;
         let plain = MediaType::new("text/plain; charset=utf-8").map_err(|e| CommandError::Failed(e.to_string()))?;
-        self.replace(case, text.as_bytes(), Some(plain))
+        self.write(&self.template(case)?, "txt", |text| self.replace(case, text.as_bytes(), Some(plain)))
     }
 
     /// Changes what would be released: in the editor, or by a file's bytes.
@@ -48,8 +47,8 @@ impl Owner {
             }
             None => {
                 let before = self.editable_draft(&case)?;
-                let text = self.write(&format!("{before}{CUT}\nChange the text above.\n"), "txt")?;
-                self.replace(&case, text.as_bytes(), None)?
+                let initial = format!("{before}{CUT}\nChange the text above.\n");
+                self.write(&initial, "txt", |text| self.replace(&case, text.as_bytes(), None))?
             }
         };
         conclude_composed(self.decide(&mut terminal, &composed, terms)?, &case)
@@ -66,11 +65,20 @@ impl Owner {
         conclude_composed(self.decide(&mut terminal, &composed, terms)?, &case)
     }
 
-    /// What the owner makes of `initial` in an editor, without what stands below the cut.
-    pub(super) fn write(&self, initial: &str, extension: &str) -> Result<String, CommandError> {
-        let scratch = Scratch::new().map_err(|e| CommandError::Failed(e.to_string()))?;
-        scratch.notice().iter().try_for_each(|notice| tell(notice))?;
-        written(editor::compose(&scratch, initial, extension)?)
+    /// Has the owner change `initial` in an editor, and hands on what stands above the cut. If nothing comes of that, what was
+    /// written is kept, and the error says where.
+    pub(super) fn write<T>(
+        &self,
+        initial: &str,
+        extension: &str,
+        hand_on: impl FnOnce(&str) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let scratch = scratch()?;
+        let written = editor::compose(&scratch, initial, extension)?;
+        hand_on(&above_the_cut(written.text)?).map_err(|error| match scratch.keep(&written.file) {
+            Ok(kept) => CommandError::Kept { error: Box::new(error), kept },
+            Err(unkept) => CommandError::Failed(format!("{error}. What you wrote is lost: {unkept}")),
+        })
     }
 
     /// Freezes these bytes as the request's draft; the request with it.
@@ -172,8 +180,15 @@ pub(super) fn blank(invitation: &str, case: &Case) -> String {
     format!("\n{CUT}\n{invitation}\n\n{}", asked(case))
 }
 
+/// A place for clear text, after the owner was told where it is if that matters.
+pub(super) fn scratch() -> Result<Scratch, CommandError> {
+    let scratch = Scratch::new().map_err(|e| CommandError::Failed(e.to_string()))?;
+    scratch.notice().iter().try_for_each(|notice| tell(notice))?;
+    Ok(scratch)
+}
+
 /// The text without what stands below the cut.
-fn written(text: String) -> Result<String, CommandError> {
+fn above_the_cut(text: String) -> Result<String, CommandError> {
     let answer = match text.split_once(CUT) {
         Some((answer, _)) => format!("{}\n", answer.trim_end()),
         None => text,
@@ -240,8 +255,8 @@ mod tests {
 
     #[test]
     fn what_stands_below_the_cut_is_not_sent() {
-        assert_eq!(written(format!("Yes.\n\n{CUT}\nquestion")).unwrap(), "Yes.\n");
-        assert_eq!(written("Yes.".into()).unwrap(), "Yes.");
-        assert!(written(format!(" \n{CUT}\nquestion")).is_err());
+        assert_eq!(above_the_cut(format!("Yes.\n\n{CUT}\nquestion")).unwrap(), "Yes.\n");
+        assert_eq!(above_the_cut("Yes.".into()).unwrap(), "Yes.");
+        assert!(above_the_cut(format!(" \n{CUT}\nquestion")).is_err());
     }
 }

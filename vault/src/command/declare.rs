@@ -4,7 +4,7 @@ use super::approve::who_asks;
 use super::requests::{open, short};
 use super::{CommandError, Owner, say, unexpected};
 use crate::cli::Declaration;
-use crate::desk::{BrakeFacts, Desk, DeskCall, DeskReply};
+use crate::desk::{BrakeFacts, Desk, DeskCall, DeskError, DeskReply};
 use crate::prompt::{self, Answer, Body, Deed, Section, Sheet, Timing};
 use shared::ids::Nonce;
 use shared::statement::{Freeze, FreezeAction, NAMESPACE, Revocation, Statement};
@@ -36,9 +36,7 @@ impl Owner {
             nonce: fresh()?,
         });
         let signed = self.declare(format!("Revoke request {}", short(case.id)), sections, &statement, key)?;
-        let DeskReply::Stage(_) = Desk::ask(&self.socket, &DeskCall::Sign { id: case.id, signed })? else {
-            return Err(unexpected());
-        };
+        self.hand_in(case.id, signed)?;
         say("Revoked. Nobody can collect it any more.")
     }
 
@@ -99,10 +97,11 @@ impl Owner {
         };
         let statement = Statement::Freeze(freeze);
         let signed = self.declare(title.into(), sections, &statement, declaration.key.as_deref())?;
-        let DeskReply::Brake(after) = Desk::ask(&self.socket, &DeskCall::Turn { signed })? else {
-            return Err(unexpected());
-        };
-        Ok(*after)
+        match Desk::ask(&self.socket, &DeskCall::Turn { signed }) {
+            Ok(DeskReply::Brake(after)) => Ok(*after),
+            Ok(_) => Err(CommandError::handing_in(DeskError::Unexpected, "status")),
+            Err(error) => Err(CommandError::handing_in(error, "status")),
+        }
     }
 
     /// Shows a statement that releases nothing, and signs it if the owner says so.
@@ -114,7 +113,14 @@ impl Owner {
         key: Option<&Path>,
     ) -> Result<Signed, CommandError> {
         let key = self.key(key)?;
-        let sheet = Sheet { title, sections, body: Body::Nothing, statement: statement.render(), deed: Deed::Declare };
+        let sheet = Sheet {
+            title,
+            sections,
+            body: Body::Nothing,
+            statement: statement.render(),
+            deed: Deed::Declare,
+            alike: 0,
+        };
         let answer = prompt::ask(&mut open()?, &sheet, Timing::default())?;
         if !matches!(answer, Answer::Yes { .. }) {
             return Err(CommandError::Refused("Nothing was signed, and nothing has changed.".into()));

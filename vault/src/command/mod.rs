@@ -24,7 +24,6 @@ use crate::desk::DeskError;
 use crate::paths::Paths;
 use crate::sign::SignError;
 use node::home::Home;
-use shared::ids::RequestId;
 use std::path::PathBuf;
 
 pub(crate) use node::invocation::Invocation;
@@ -47,17 +46,20 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Desk(#[from] DeskError),
     /// A call that hands a signature in was not carried out, for certain.
-    #[error("{}. Nothing was released by this.", said(.0))]
+    #[error("{}. Your signature was not taken, and nothing was changed.", said(.0))]
     NotTaken(DeskError),
     /// A call that hands a signature in may have been carried out.
-    #[error("{}. Whether it was taken is not known; look with `vault requests show {}`", said(.error), requests::short(*.id))]
-    Unknown { error: DeskError, id: RequestId },
+    #[error("{}. Whether it was taken is not known; look with `vault {look}`", said(.error))]
+    Unknown { error: DeskError, look: String },
     #[error(transparent)]
     Sign(#[from] SignError),
     #[error(transparent)]
     Prompt(#[from] crate::prompt::PromptError),
     #[error(transparent)]
     Editor(#[from] crate::editor::EditorError),
+    /// Something came of nothing after the owner had written it; where that is now.
+    #[error("{}. What you wrote is kept in {}; delete that file when you have used it", said(.error), .kept.display())]
+    Kept { error: Box<CommandError>, kept: PathBuf },
     #[error("{0}")]
     Failed(String),
     #[error("{0}")]
@@ -81,6 +83,7 @@ impl CommandError {
             Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. } | SignError::BrokenOff) => {
                 node::exit::REFUSED
             }
+            Self::Kept { error, .. } => error.code(),
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)
@@ -97,8 +100,24 @@ impl CommandError {
     }
 }
 
+impl CommandError {
+    /// Why a call that handed a signature in was not answered well, with what became of the signature; `look` are the words
+    /// of the command that shows it.
+    fn handing_in(error: DeskError, look: impl Into<String>) -> Self {
+        if error.nothing_done() { Self::NotTaken(error) } else { Self::Unknown { error, look: look.into() } }
+    }
+
+    /// Whether nobody can be asked or told any more.
+    fn ends_the_watch(&self) -> bool {
+        match self {
+            Self::Kept { error, .. } => error.ends_the_watch(),
+            other => matches!(other, Self::Print(_) | Self::Prompt(_)),
+        }
+    }
+}
+
 /// An error's words, to which a sentence is added.
-fn said(error: &DeskError) -> String {
+fn said(error: &impl std::error::Error) -> String {
     error.to_string().trim_end_matches('.').into()
 }
 

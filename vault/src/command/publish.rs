@@ -1,6 +1,7 @@
 //! `vault publish`: a folder of Markdown and the listed titles become one signed bundle.
 
 use super::difference::Notice;
+use super::ready::may_release;
 use super::{CommandError, Invocation, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Publish;
 use crate::desk::{About, Desk, DeskCall, DeskError, DeskReply};
@@ -28,8 +29,8 @@ impl Owner {
             return self.submit(prepared);
         }
         let folder = options.folder.as_ref().ok_or_else(|| CommandError::Usage("name a folder to publish".into()))?;
-        self.may_release()?;
         let about = self.about()?;
+        may_release(&about)?;
         if about.quorum > 1 && options.prepare.is_none() {
             return Err(CommandError::Usage(format!(
                 "{} owners must sign a publication: write it out with --prepare OUT, have each sign OUT/statement, then --submit OUT",
@@ -112,6 +113,7 @@ impl Owner {
             body: Body::Bundle { bytes: bytes.to_vec() },
             statement: statement.clone(),
             deed: Deed::Publish,
+            alike: 0,
         };
         let mut terminal = super::requests::open()?;
         let answer = prompt::ask(&mut terminal, &sheet, Timing::default())?;
@@ -145,10 +147,19 @@ impl Owner {
     }
 
     fn send_publication(&self, signed: Signed, bytes: &[u8]) -> Result<(), CommandError> {
+        let version =
+            self.hand_in_publication(signed, bytes).map_err(|error| CommandError::handing_in(error, "status"))?;
+        say(&format!("published version {version}; receptions fetch it by themselves"))
+    }
+
+    /// The version that is out.
+    fn hand_in_publication(&self, signed: Signed, bytes: &[u8]) -> Result<u64, DeskError> {
         let mut desk = Desk::call(&self.socket, &DeskCall::Publish { signed, bytes: bytes.len() as u64 })?;
         desk.send(bytes)?;
-        let DeskReply::Published { version } = desk.reply()? else { return Err(unexpected()) };
-        say(&format!("published version {version}; receptions fetch it by themselves"))
+        match desk.reply()? {
+            DeskReply::Published { version } => Ok(version),
+            _ => Err(DeskError::Unexpected),
+        }
     }
 }
 

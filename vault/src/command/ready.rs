@@ -17,17 +17,11 @@ impl Owner {
     /// The key for a statement that releases something.
     ///
     /// # Errors
-    /// As [`Self::key`] and [`Self::may_release`].
+    /// As [`Self::key`] and [`may_release`].
     pub(super) fn ready(&self, given: Option<&Path>) -> Result<Key, CommandError> {
         let about = self.about()?;
         may_release(&about)?;
         self.owners_key(given, &about)
-    }
-
-    /// # Errors
-    /// [`CommandError::Refused`] while releases are stopped or the clock is in doubt.
-    pub(super) fn may_release(&self) -> Result<(), CommandError> {
-        may_release(&self.about()?)
     }
 
     fn owners_key(&self, given: Option<&Path>, about: &About) -> Result<Key, CommandError> {
@@ -35,7 +29,9 @@ impl Owner {
     }
 }
 
-fn may_release(about: &About) -> Result<(), CommandError> {
+/// # Errors
+/// [`CommandError::Refused`] while releases are stopped or the clock is in doubt.
+pub(super) fn may_release(about: &About) -> Result<(), CommandError> {
     if let Some(since) = about.frozen {
         let words = format!("all releases are stopped since {since}; `vault thaw` lets them go on. Nothing was asked.");
         return Err(CommandError::Refused(words));

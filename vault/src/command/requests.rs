@@ -20,10 +20,20 @@ pub(super) enum Outcome {
     Later,
 }
 
+/// Which requests a list is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that wait for the owner or cool off; of those alike, the oldest.
+    Waiting,
+    /// Those that are over, too, each by itself.
+    All,
+}
+
 impl Owner {
     pub(super) fn requests(&self, command: Requests) -> Result<(), CommandError> {
         match command {
-            Requests::Ls { all, output } => self.list(all, output),
+            Requests::Ls { all: true, output } => self.list(Which::All, output),
+            Requests::Ls { all: false, output } => self.list(Which::Waiting, output),
             Requests::Show { id, output } => self.show(&id, output),
             Requests::Approve { id, terms } => self.approve(&id, &terms),
             Requests::Sign { id, terms } => self.sign_pending(&id, &terms),
@@ -37,8 +47,8 @@ impl Owner {
         }
     }
 
-    pub(super) fn cases(&self, all: bool) -> Result<Vec<Case>, CommandError> {
-        let replies = Desk::list(&self.socket, &DeskCall::Requests { all })?;
+    pub(super) fn cases(&self, which: Which) -> Result<Vec<Case>, CommandError> {
+        let replies = Desk::list(&self.socket, &DeskCall::Requests { all: which == Which::All })?;
         replies
             .into_iter()
             .map(|reply| {
@@ -61,7 +71,7 @@ impl Owner {
             return Ok(id);
         }
         let found: Vec<RequestId> =
-            self.cases(true)?.iter().map(|case| case.id).filter(|id| cli::matches(*id, prefix)).collect();
+            self.cases(Which::All)?.iter().map(|case| case.id).filter(|id| cli::matches(*id, prefix)).collect();
         match found[..] {
             [id] => Ok(id),
             [] => Err(CommandError::Failed("no request's id begins so; `vault requests ls --all` lists them".into())),
@@ -69,8 +79,8 @@ impl Owner {
         }
     }
 
-    fn list(&self, all: bool, output: Output) -> Result<(), CommandError> {
-        let cases = self.cases(all)?;
+    fn list(&self, which: Which, output: Output) -> Result<(), CommandError> {
+        let cases = self.cases(which)?;
         if output.json {
             return cases.iter().try_for_each(say_json);
         }

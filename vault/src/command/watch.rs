@@ -1,7 +1,8 @@
 //! `vault requests watch`: waits, and takes requests one after another.
 
 use super::describe::describe;
-use super::requests::{Outcome, open, short};
+use super::requests::{Outcome, Which, open, short};
+use super::words::Purpose;
 use super::{CommandError, Owner, say, tell};
 use crate::cli::{Terms, Words};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
@@ -13,13 +14,14 @@ use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the owner has put off: a request, with the draft it had.
+/// What the owner has put off: a request, with what the next statement about it had to bear, which changes with its draft and
+/// with each answer to a question.
 type PutOff = HashSet<(RequestId, Option<Nonce>)>;
 
 impl Owner {
     pub(super) fn watch(&self, terms: &Terms) -> Result<(), CommandError> {
         let mut terminal = open()?;
-        self.key(terms.key.as_deref())?;
+        let own = self.key(terms.key.as_deref())?;
         let (waker, mut alarm) = prompt::alarm().map_err(|e| CommandError::Failed(e.to_string()))?;
         let away = self.listen(waker)?;
         let mut put_off = PutOff::new();
@@ -27,8 +29,12 @@ impl Owner {
             if away.load(Ordering::Acquire) {
                 return Err(CommandError::Failed("the vault has stopped; start it, then watch again".into()));
             }
-            let cases = self.cases(false)?;
-            match cases.iter().find(|case| takes_a_decision(case) && !put_off.contains(&key(case))) {
+            let cases = self.cases(Which::Waiting)?;
+            let (later, open): (Vec<_>, Vec<_>) = cases
+                .iter()
+                .filter(|case| takes_a_decision(case, own.fingerprint()))
+                .partition(|case| put_off.contains(&key(case)));
+            match open.first() {
                 Some(case) => {
                     terminal.bell().map_err(|e| CommandError::Prompt(e.into()))?;
                     if self.take(&mut terminal, case, terms)? == Outcome::Later {
@@ -38,7 +44,7 @@ impl Owner {
                     }
                 }
                 None => {
-                    let words = words(put_off.len());
+                    let words = words(later.len());
                     if prompt::wait(&mut terminal, &words, &mut alarm).map_err(|e| CommandError::Prompt(e.into()))?
                         == Waited::Leave
                     {
@@ -74,7 +80,7 @@ impl Owner {
         // What happens to one request must not end the watch over the others.
         match outcome {
             Ok(outcome) => Ok(outcome),
-            Err(error @ (CommandError::Print(_) | CommandError::Prompt(_))) => Err(error),
+            Err(error) if error.ends_the_watch() => Err(error),
             Err(error) => tell(&self.invocation.complete(&error.to_string())).map(|()| Outcome::Later),
         }
     }
@@ -110,9 +116,9 @@ impl Owner {
                     let case = self.compose(case, terms)?;
                     return self.decide(terminal, &case, terms);
                 }
-                "k" => return self.ask_visitor(terminal, case, &unwritten),
-                "w" => return self.refuse_in_words(terminal, case, &unwritten),
-                "r" if confirmed(terminal)? => return self.refuse(case.id).map(|()| Outcome::Refused),
+                "k" => return self.say_in_words(terminal, case, Purpose::Question, &unwritten),
+                "w" => return self.say_in_words(terminal, case, Purpose::Refusal, &unwritten),
+                "r" if confirmed(terminal, case)? => return self.refuse(case.id).map(|()| Outcome::Refused),
                 // The end of input, too.
                 "" | "l" | "q" => return Ok(Outcome::Later),
                 _ => {}
@@ -122,8 +128,12 @@ impl Owner {
 }
 
 /// Whether the owner says a second time that a request is to be refused.
-pub(super) fn confirmed(terminal: &Terminal) -> Result<bool, CommandError> {
-    say("Refuse for good? Type yes, then Enter; anything else does nothing.")?;
+pub(super) fn confirmed(terminal: &Terminal, case: &Case) -> Result<bool, CommandError> {
+    let all = match case.repeats {
+        0 => String::new(),
+        alike => format!(", and {alike} more in the same words with it"),
+    };
+    say(&format!("Refuse for good{all}? Type yes, then Enter; anything else does nothing."))?;
     Ok(typed(terminal)? == "yes")
 }
 
@@ -137,12 +147,18 @@ pub(super) fn typed(terminal: &Terminal) -> Result<String, CommandError> {
     Ok(line.trim().to_ascii_lowercase())
 }
 
-fn takes_a_decision(case: &Case) -> bool {
-    case.undecided && (case.draft.is_some() || case.stage == "waiting for an answer")
+/// What this owner has signed waits for others.
+fn takes_a_decision(case: &Case, own: &str) -> bool {
+    case.undecided && !has_signed(case, own) && (case.draft.is_some() || case.stage == "waiting for an answer")
+}
+
+/// Whether the key of this fingerprint has signed what waits for more signatures.
+pub(super) fn has_signed(case: &Case, fingerprint: &str) -> bool {
+    case.pending.as_ref().is_some_and(|pending| pending.signed_by.iter().any(|key| key == fingerprint))
 }
 
 fn key(case: &Case) -> (RequestId, Option<Nonce>) {
-    (case.id, case.draft.as_ref().map(|draft| draft.nonce))
+    (case.id, case.nonce)
 }
 
 fn words(put_off: usize) -> String {

@@ -14,33 +14,36 @@ use shared::statement::{Question, RecipientLine, Refusal, Statement, SubjectLine
 use shared::time::Time;
 use std::path::Path;
 
-/// What is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Speech {
+/// Why the owner says something to a visitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
     /// The owner wants to know something first.
-    Question(String),
+    Question,
     /// The owner says no, and why.
-    Refusal(String),
+    Refusal,
+}
+
+impl Purpose {
+    /// What stands below the words while they are written.
+    fn invitation(self) -> &'static str {
+        match self {
+            Self::Question => "Write above what you want to know before you decide. The visitor reads it.",
+            Self::Refusal => "Write above why not. The visitor reads it, and the request is closed for good.",
+        }
+    }
+}
+
+/// What is said.
+struct Speech<'a> {
+    purpose: Purpose,
+    text: &'a str,
 }
 
 impl Owner {
     pub(super) fn ask_back(&self, id: &str, words: &Words) -> Result<(), CommandError> {
         let case = self.case(self.find(id)?)?;
         let mut terminal = open()?;
-        conclude(self.ask_visitor(&mut terminal, &case, words)?)
-    }
-
-    /// Has the owner write a question, unless it is given, and sign it.
-    pub(super) fn ask_visitor(
-        &self,
-        terminal: &mut Terminal,
-        case: &Case,
-        words: &Words,
-    ) -> Result<Outcome, CommandError> {
-        self.ready(words.key.as_deref())?;
-        let invitation = "Write above what you want to know before you decide. The visitor reads it.";
-        let text = self.words(words.text.as_deref(), invitation, case)?;
-        self.speak(terminal, case, &Speech::Question(text), crate::daemon::now(), words.key.as_deref())
+        conclude(self.say_in_words(&mut terminal, &case, Purpose::Question, words)?)
     }
 
     /// Refuses: in words that are signed, or silently, after showing the request unless the owner said yes already.
@@ -48,29 +51,40 @@ impl Owner {
         let id = self.find(id)?;
         if words.wanted() {
             let case = self.case(id)?;
-            return conclude(self.refuse_in_words(&mut open()?, &case, words)?);
+            return conclude(self.say_in_words(&mut open()?, &case, Purpose::Refusal, words)?);
         }
         if !yes {
-            describe(&self.case(id)?, &self.invocation).iter().try_for_each(|line| say(line))?;
+            let case = self.case(id)?;
+            describe(&case, &self.invocation).iter().try_for_each(|line| say(line))?;
             say("Repeats in the same words from the same contact are refused for a week.")?;
-            if !watch::confirmed(&open()?)? {
+            if !watch::confirmed(&open()?, &case)? {
                 return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
             }
         }
         self.refuse(id)
     }
 
-    /// Has the owner write why not, unless it is given, and sign it.
-    pub(super) fn refuse_in_words(
+    /// Has the owner write to the visitor, unless the words are given, and sign that.
+    pub(super) fn say_in_words(
         &self,
         terminal: &mut Terminal,
         case: &Case,
+        purpose: Purpose,
         words: &Words,
     ) -> Result<Outcome, CommandError> {
-        self.ready(words.key.as_deref())?;
-        let invitation = "Write above why not. The visitor reads it, and the request is closed for good.";
-        let text = self.words(words.text.as_deref(), invitation, case)?;
-        self.speak(terminal, case, &Speech::Refusal(text), crate::daemon::now(), words.key.as_deref())
+        let key = words.key.as_deref();
+        self.ready(key)?;
+        let mut speak = |text: &str| {
+            // Without white space around them.
+            let text = text.trim();
+            OwnersWords::new(text)
+                .map_err(|e| CommandError::Failed(format!("these words cannot be sent: {e}; nothing was changed")))?;
+            self.speak(terminal, case, &Speech { purpose, text }, crate::daemon::now(), key)
+        };
+        match &words.text {
+            Some(text) => speak(text),
+            None => self.write(&blank(purpose.invitation(), case), "txt", speak),
+        }
     }
 
     pub(super) fn refuse(&self, id: RequestId) -> Result<(), CommandError> {
@@ -99,10 +113,10 @@ impl Owner {
         let unreadable = |e| CommandError::Integrity(format!("what waits for signatures is no statement: {e}"));
         let mut terminal = open()?;
         let said = Statement::parse(&pending.statement).map_err(unreadable)?;
-        let (speech, at) = if let Statement::Question(said) = said {
-            (Speech::Question(said.text), said.prepared_at)
+        let (purpose, text, at) = if let Statement::Question(said) = said {
+            (Purpose::Question, said.text, said.prepared_at)
         } else if let Statement::Refusal(Refusal { words: Some(words), decided_at, .. }) = said {
-            (Speech::Refusal(words), decided_at)
+            (Purpose::Refusal, words, decided_at)
         } else if matches!(said, Statement::Approval(_)) {
             return conclude(self.decide(&mut terminal, &case, terms)?);
         } else {
@@ -111,6 +125,7 @@ impl Owner {
                 said.kind()
             )));
         };
+        let speech = Speech { purpose, text: &text };
         let statement = statement(&self.config.origin, &case, &speech, at)?;
         if statement.render() != pending.statement {
             return Err(CommandError::Integrity(
@@ -127,12 +142,15 @@ impl Owner {
         &self,
         terminal: &mut Terminal,
         case: &Case,
-        speech: &Speech,
+        speech: &Speech<'_>,
         at: Time,
         key: Option<&Path>,
     ) -> Result<Outcome, CommandError> {
         let key = self.ready(key)?;
         let statement = statement(&self.config.origin, case, speech, at)?.render();
+        if case.pending.as_ref().is_some_and(|pending| pending.statement == statement) {
+            Self::not_twice(case, &key)?;
+        }
         let sheet = sheet(case, speech, statement);
         match prompt::ask(terminal, &sheet, Timing::default())? {
             Answer::Yes { .. } => {
@@ -142,39 +160,31 @@ impl Owner {
             Answer::Refuse | Answer::No | Answer::Copy => Ok(Outcome::Later),
         }
     }
-
-    /// Words that are given, or written in the editor; without white space around them.
-    fn words(&self, given: Option<&str>, invitation: &str, case: &Case) -> Result<String, CommandError> {
-        let text = match given {
-            Some(text) => text.to_owned(),
-            None => self.write(&blank(invitation, case), "txt")?,
-        };
-        let text = text.trim();
-        OwnersWords::new(text)
-            .map_err(|e| CommandError::Failed(format!("these words cannot be sent: {e}; nothing was changed")))?;
-        Ok(text.to_owned())
-    }
 }
 
 /// Built here, from what is shown; the daemon builds its own and compares.
-fn statement(origin: &shared::tlog::Origin, case: &Case, speech: &Speech, at: Time) -> Result<Statement, CommandError> {
+fn statement(
+    origin: &shared::tlog::Origin,
+    case: &Case,
+    speech: &Speech<'_>,
+    at: Time,
+) -> Result<Statement, CommandError> {
     let nonce = case.nonce.ok_or_else(|| CommandError::Failed(format!("this request is {}", case.stage)))?;
     let (vault, request) = (origin.clone(), case.id);
     let (subject, recipient) = (SubjectLine::from(&case.named), RecipientLine::Ticket(case.ticket));
-    Ok(match speech {
-        Speech::Question(text) => {
-            Question { vault, request, subject, recipient, text: text.clone(), prepared_at: at, nonce }.into()
-        }
-        Speech::Refusal(words) => {
-            Refusal { vault, request, subject, recipient, words: Some(words.clone()), decided_at: at, nonce }.into()
+    let text = speech.text.to_owned();
+    Ok(match speech.purpose {
+        Purpose::Question => Question { vault, request, subject, recipient, text, prepared_at: at, nonce }.into(),
+        Purpose::Refusal => {
+            Refusal { vault, request, subject, recipient, words: Some(text), decided_at: at, nonce }.into()
         }
     })
 }
 
-fn sheet(case: &Case, speech: &Speech, statement: String) -> Sheet {
-    let (what, words) = match speech {
-        Speech::Question(text) => ("Question about", text),
-        Speech::Refusal(words) => ("Refusal of", words),
+fn sheet(case: &Case, speech: &Speech<'_>, statement: String) -> Sheet {
+    let what = match speech.purpose {
+        Purpose::Question => "Question about",
+        Purpose::Refusal => "Refusal of",
     };
     let mut sections = who_asks(case);
     sections.push(Section::Note("The reception's machine can read these words on their way.".into()));
@@ -186,8 +196,10 @@ fn sheet(case: &Case, speech: &Speech, statement: String) -> Sheet {
     Sheet {
         title: format!("{what} request {}", short(case.id)),
         sections,
-        body: Body::Text { bytes: words.clone().into_bytes() },
+        body: Body::Text { bytes: speech.text.into() },
         statement,
         deed: Deed::Release,
+        // In words, one request is refused; only that can be signed here.
+        alike: 0,
     }
 }

@@ -63,8 +63,13 @@ impl Desk {
                 DeskError::Away { path, source }
             }
         })?;
+        Self::begin(stream, call)
+    }
+
+    /// A daemon that turns its caller away does not read first, so its reason may be there before the call is sent.
+    fn begin(stream: UnixStream, call: &DeskCall) -> Result<Self, DeskError> {
         let mut desk = Self { stream };
-        desk.stream.write_all(&frame::encode(call)?)?;
+        desk.send(&frame::encode(call)?)?;
         Ok(desk)
     }
 
@@ -99,7 +104,7 @@ impl Desk {
         Ok(reply)
     }
 
-    /// Sends payload bytes after the call. If the daemon has turned the call down meanwhile, its reason is the error.
+    /// Sends bytes of the call, or of its payload. If the daemon has turned the call down meanwhile, its reason is the error.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), DeskError> {
         self.stream.write_all(bytes).map_err(|error| match self.reply() {
             Err(failed @ DeskError::Failed { .. }) => failed,
@@ -107,9 +112,17 @@ impl Desk {
         })
     }
 
-    /// A reader of the payload that follows a reply.
-    pub(crate) fn payload(&mut self) -> &mut impl Read {
-        &mut self.stream
+    /// The payload of so many bytes that follows a reply.
+    ///
+    /// # Errors
+    /// [`DeskError::Broken`] when fewer come.
+    pub(crate) fn payload(&mut self, bytes: u64) -> Result<Vec<u8>, DeskError> {
+        let mut payload = Vec::new();
+        (&mut self.stream).take(bytes).read_to_end(&mut payload)?;
+        if (payload.len() as u64) < bytes {
+            return Err(DeskError::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(payload)
     }
 }
 
@@ -134,6 +147,34 @@ mod tests {
         let error = Desk::ask(&socket, &DeskCall::About).err().unwrap();
         daemon.join().unwrap();
         error
+    }
+
+    /// The end of a daemon that says `bytes` and goes, whatever it is asked.
+    fn gone_after(bytes: &[u8]) -> Desk {
+        let (stream, mut daemon) = UnixStream::pair().unwrap();
+        daemon.write_all(bytes).unwrap();
+        Desk { stream }
+    }
+
+    #[test]
+    fn whoever_is_turned_away_before_asking_hears_the_reason() {
+        let reply = DeskReply::Failed { kind: FailureKind::Refused, message: "not you".into() };
+        let desk = gone_after(&frame::encode(&reply).unwrap());
+        let error = Desk::begin(desk.stream, &DeskCall::About).err().unwrap();
+        assert!(error.code() == node::exit::REFUSED && error.to_string() == "not you", "{error}");
+        let silent = Desk::begin(gone_after(b"").stream, &DeskCall::About).err().unwrap();
+        assert!(matches!(silent, DeskError::Broken(_)), "{silent}");
+    }
+
+    #[test]
+    fn a_payload_that_ends_early_was_broken_off() {
+        assert_eq!(gone_after(b"all of it, and more").payload(9).unwrap(), b"all of it");
+        assert_eq!(gone_after(b"").payload(0).unwrap(), b"");
+        let short = gone_after(b"all of").payload(9);
+        assert!(
+            matches!(&short, Err(error @ DeskError::Broken(_)) if error.code() == node::exit::FAILURE),
+            "{short:?}"
+        );
     }
 
     #[test]

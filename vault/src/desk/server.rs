@@ -6,7 +6,7 @@ use crate::daemon::Vault;
 use crate::disk::blocking;
 use crate::evidence;
 use crate::lanes::Links;
-use crate::store::{self, NewItem, Upload, UploadError, Uploaded, WriteError};
+use crate::store::{self, Cursor, NewItem, Upload, UploadError, Uploaded, WriteError};
 use shared::frame::{self, FrameError};
 use shared::ids::RequestId;
 use shared::limits;
@@ -17,7 +17,7 @@ use shared::time::Time;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use vault_core::{Brake, Draft, Input, Rejected, Signed, Stage, State};
+use vault_core::{Brake, Input, Rejected, Signed, Stage, State};
 
 /// Serves the desk until the process ends. Only users that the configuration names are heard.
 pub(crate) async fn serve(listener: UnixListener, vault: Arc<Vault>, links: Links) {
@@ -262,16 +262,21 @@ impl Desk {
         let Stage::AwaitingOwner(draft, _) = stage else {
             return Err(WriteError::Rejected(Rejected::Stage(name)).into());
         };
+        let readers = self.vault.readers.clone();
+        let opened = readers.read(|c| store::preview(c, &draft)).map_err(WriteError::from)?;
+        let cursor = opened.ok_or_else(|| Failure::Invalid("the draft's bytes are not in the store".into()))?;
         self.item_of_list(&DeskReply::Payload { bytes: draft.bytes }).await?;
-        self.send_draft(draft).await?;
+        // From here on a reply would pass for bytes of the draft: what fails ends the connection, and the owner's process
+        // misses the rest.
+        if let Err(error) = self.send_draft(cursor).await {
+            tracing::warn!("a draft was not sent whole to the owner's process: {error}");
+        }
         Ok(None)
     }
 
     /// The owner's own view of the draft; this socket leads to nobody else.
-    async fn send_draft(&mut self, draft: Draft) -> Result<(), Failure> {
+    async fn send_draft(&mut self, mut cursor: Cursor) -> Result<(), Failure> {
         let readers = self.vault.readers.clone();
-        let opened = readers.read(|c| store::preview(c, &draft)).map_err(WriteError::from)?;
-        let mut cursor = opened.ok_or_else(|| Failure::Invalid("the draft's bytes are not in the store".into()))?;
         loop {
             let readers = readers.clone();
             let (data, back) = blocking(move || readers.read(|c| cursor.next(c)).map(|data| (data, cursor))).await?;

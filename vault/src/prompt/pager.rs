@@ -310,7 +310,12 @@ impl Asking<'_> {
         let mut canvas = self.raw.canvas();
         canvas.code(CLEAR);
         canvas.row(1).text(Look::Bold, " Refuse this request for good?");
-        canvas.row(3).text(Look::Plain, " It cannot be approved any more.");
+        let alike = self.sheet.alike;
+        if alike > 0 {
+            canvas.row(2).text(Look::Bold, &format!(" With it {alike} more in the same words."));
+        }
+        let none = if alike > 0 { " None can be approved any more." } else { " It cannot be approved any more." };
+        canvas.row(3).text(Look::Plain, none);
         canvas.row(4).text(Look::Plain, " Repeats in the same words from the");
         canvas.row(5).text(Look::Plain, " same contact are refused for a week.");
         self.draw(&canvas)?;

@@ -121,7 +121,7 @@ pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing:
     full.words(Look::Bold, "YOUR DECISION: nothing has been sent or signed yet");
     full.own("");
     let title = full.rows.len();
-    full.own(&deed(sheet, statement, wide));
+    full.own(&deed(sheet, statement, size.columns));
     let delay = full.rows.len();
     full.delays(&sheet.sections);
     let delay = delay..full.rows.len();
@@ -170,12 +170,12 @@ fn invitation(body: &Body, statement: &Statement) -> &'static str {
 }
 
 /// What exactly a yes does, in one sentence of our own words, from the statement alone.
-fn deed(sheet: &Sheet, statement: &Statement, wide: bool) -> String {
+fn deed(sheet: &Sheet, statement: &Statement, columns: usize) -> String {
     let bytes = sheet.body.measure().map_or_else(String::new, |(length, digest)| {
         format!("{} bytes (SHA-256 {}…)", grouped(length), &digest.to_string()[..16])
     });
     match statement {
-        Statement::Approval(a) => approval(a, &bytes, wide),
+        Statement::Approval(a) => approval(a, &bytes, columns),
         Statement::Question(q) => format!("Your question, {bytes}, goes to {}.", recipient(q.recipient)),
         Statement::Refusal(r) if r.words.is_some() => {
             format!("Your words, {bytes}, go to {}, and the request is closed for good.", recipient(r.recipient))
@@ -210,7 +210,7 @@ fn deed(sheet: &Sheet, statement: &Statement, wide: bool) -> String {
 }
 
 /// On a narrow screen without what the pages before have said.
-fn approval(approval: &Approval, bytes: &str, wide: bool) -> String {
+fn approval(approval: &Approval, bytes: &str, columns: usize) -> String {
     let devices =
         if approval.collections == 1 { "one device".into() } else { format!("{} devices", approval.collections) };
     let what = match &approval.subject {
@@ -222,7 +222,7 @@ fn approval(approval: &Approval, bytes: &str, wide: bool) -> String {
         Shown::NotShown => ", which you have not opened,",
         Shown::Whole | Shown::CopyOpened => ",",
     };
-    let read = match (wide, approval.delivery) {
+    let read = match (columns >= WIDE, approval.delivery) {
         (false, _) => "",
         (true, DeliveryMode::Plain) => " The reception can read them on their way.",
         (true, DeliveryMode::Sealed) => " They are sealed: the reception cannot read them on their way.",

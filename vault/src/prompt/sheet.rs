@@ -18,6 +18,8 @@ pub(crate) struct Sheet {
     pub(crate) statement: String,
     /// What a yes does.
     pub(crate) deed: Deed,
+    /// How many more requests, in the same words, a refusal refuses with the one that is shown.
+    pub(crate) alike: u32,
 }
 
 /// A piece of the header.

@@ -21,8 +21,10 @@ pub(super) enum Notice {
     Resized = b'w',
     /// Ctrl-C, which reaches a program that runs in the foreground as well.
     Interrupt = b'i',
-    /// The process is to end, or its terminal is gone, or was taken away for a while.
+    /// The process is to end, or its terminal is gone.
     End = b'e',
+    /// The process goes on after a stop, as with Ctrl-Z and `fg`. Others had the terminal meanwhile.
+    Resumed = b'r',
 }
 
 const HEARD: [(Signal, Notice); 6] = [
@@ -31,7 +33,7 @@ const HEARD: [(Signal, Notice); 6] = [
     (Signal::QUIT, Notice::Interrupt),
     (Signal::TERM, Notice::End),
     (Signal::HUP, Notice::End),
-    (Signal::CONT, Notice::End),
+    (Signal::CONT, Notice::Resumed),
 ];
 
 /// How long a signal that ended a program is waited for here.
@@ -116,7 +118,8 @@ pub(crate) fn forget_folder(folder: &Path) {
     registry().folders.retain(|known| known != folder);
 }
 
-/// Waits for a program that has the terminal. It gets Ctrl-C itself; it is ended when this process is asked to end.
+/// Waits for a program that has the terminal. It gets Ctrl-C and Ctrl-Z itself, and goes on after a stop as this process
+/// does; it is ended when this process is asked to end.
 ///
 /// # Errors
 /// [`io::ErrorKind::Interrupted`] after a signal ended it, else the system's.
@@ -186,7 +189,7 @@ async fn run(mut streams: Vec<tokio::signal::unix::Signal>) {
 fn pass_on(signal: Signal, notice: Notice) {
     let registry = registry();
     if registry.holders.is_empty() {
-        if notice != Notice::Resized && signal != Signal::CONT {
+        if matches!(notice, Notice::Interrupt | Notice::End) {
             for folder in &registry.folders {
                 // Nobody is left to be told; what cannot be removed is swept by the next start.
                 drop(std::fs::remove_dir_all(folder));

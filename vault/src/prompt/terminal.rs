@@ -285,7 +285,7 @@ impl Raw<'_> {
             };
             match self.hold.take() {
                 Some(Notice::Resized) => return Event::Resized,
-                Some(Notice::Interrupt | Notice::End) => return Event::Gone(Gone::Signal),
+                Some(Notice::Interrupt | Notice::End | Notice::Resumed) => return Event::Gone(Gone::Signal),
                 None => {}
             }
             if input {
@@ -318,7 +318,7 @@ impl Raw<'_> {
     fn await_room(&mut self, deadline: Instant) -> Result<(), Gone> {
         let ready = self.wait_until(PollFlags::OUT, Some(deadline), None)?;
         match self.hold.take() {
-            Some(Notice::Interrupt | Notice::End) => Err(Gone::Signal),
+            Some(Notice::Interrupt | Notice::End | Notice::Resumed) => Err(Gone::Signal),
             Some(Notice::Resized) | None if ready.any => Ok(()),
             Some(Notice::Resized) | None => Err(Gone::Stuck),
         }

@@ -151,12 +151,10 @@ fn pasted_words_count_for_nothing() {
     desk.type_by_hand(&word[..2]);
     desk.press(format!("{}\r", &word[2..]));
     desk.press("\x15");
-    if word.len() > 9 {
-        desk.until("A paste does not count");
-        word = desk.word(&word);
-        desk.type_by_hand(&word);
-        desk.press("\r");
-    }
+    desk.until("A paste does not count");
+    word = desk.word(&word);
+    desk.type_by_hand(&word);
+    desk.press("\r");
     assert_eq!(desk.answer(asking).0, Answer::Yes { shown: Shown::Whole });
 }
 
@@ -207,11 +205,22 @@ fn refusing_takes_two_presses_and_is_offered_for_requests_only() {
     let word = desk.read_all();
     desk.press("r");
     desk.until("Any other key goes back");
+    assert!(!desk.shown().contains("With it"));
     desk.press("x");
     desk.word(&word);
     desk.press("rrrr");
     desk.until("Any other key goes back");
     desk.press("R");
+    assert_eq!(desk.answer(asking).0, Answer::Refuse);
+
+    // Those alike go with it, and that is said at every size.
+    let mut desk = Desk::new(40, 10);
+    let asking = desk.ask(&Sheet { alike: 1999, ..cv() }, PATIENCE);
+    desk.read_all();
+    desk.press("r");
+    desk.until("Any other key goes back");
+    assert!(desk.shown().contains(" With it 1999 more in the same words.\n None can be approved any more.\n"));
+    desk.press("r");
     assert_eq!(desk.answer(asking).0, Answer::Refuse);
 
     let mut desk = Desk::new(80, 24);
@@ -226,8 +235,13 @@ fn refusing_takes_two_presses_and_is_offered_for_requests_only() {
 
 #[test]
 fn a_copy_is_asked_for_and_then_said_to_be_opened() {
+    let blind = |desk: &Desk| desk.shown().replace('\n', "").contains(", which you have not opened,");
     let mut desk = Desk::new(80, 24);
     let asking = desk.ask(&opaque(), PATIENCE);
+    desk.until(" · o open a copy");
+    desk.read_all();
+    assert!(blind(&desk), "{}", desk.shown());
+    desk.press("b");
     desk.until(" · o open a copy");
     desk.press("o");
     assert_eq!(desk.answer(asking).0, Answer::Copy);
@@ -238,7 +252,7 @@ fn a_copy_is_asked_for_and_then_said_to_be_opened() {
     let mut desk = Desk::new(80, 24);
     let asking = desk.ask(&release(body, "application/pdf", "CV", "Jo", "hiring"), PATIENCE);
     let word = desk.read_all();
-    assert!(!desk.shown().contains("not looked inside"));
+    assert!(!blind(&desk), "{}", desk.shown());
     desk.type_by_hand(&word);
     desk.press("\r");
     assert_eq!(desk.answer(asking).0, Answer::Yes { shown: Shown::CopyOpened });

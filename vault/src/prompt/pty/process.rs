@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Names the part that a child plays.
 const PART: &str = "WEBIZEN_TEST_PART";
+/// What makes this program one of the children.
+const CHILD: [&str; 3] = ["--exact", "prompt::pty::process::child", "--nocapture"];
 
 /// Not a test by itself: what the processes of the tests below run.
 #[test]
@@ -24,6 +26,9 @@ fn child() {
     if part == "ask" {
         let answer = ask(&mut Terminal::open().unwrap(), &cv(), Timing { silence: PATIENCE });
         println!("answer {answer:?}\r");
+    } else if part == "edit" {
+        let written = crate::editor::compose(&scratch, "", "txt").map(|written| written.text);
+        println!("written {written:?}\r");
     } else {
         println!("idle\r");
         std::thread::park_timeout(PATIENCE);
@@ -37,16 +42,30 @@ struct Process {
 
 impl Process {
     fn start(part: &str) -> Self {
-        Self::start_with(part, None)
+        Self::start_with(part, &[])
     }
 
-    fn start_with(part: &str, variable: Option<&str>) -> Self {
-        let desk = Desk::new(80, 24);
+    fn start_with(part: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "prompt::pty::process::child", "--nocapture"]);
+        command.args(CHILD);
+        Self::spawn(command, part, variables)
+    }
+
+    /// A shell that does job control, and in its foreground the part.
+    fn start_in_a_shell(part: &str, variables: &[(&str, &str)]) -> Self {
+        let mut shell = CommandBuilder::new("sh");
+        shell.arg("-i");
+        let mut process = Self::spawn(shell, part, variables);
+        let program = std::env::current_exe().unwrap();
+        process.desk.press(format!("'{}' {}\r", program.display(), CHILD.join(" ")));
+        process
+    }
+
+    fn spawn(mut command: CommandBuilder, part: &str, variables: &[(&str, &str)]) -> Self {
+        let desk = Desk::new(80, 24);
         command.env(PART, part);
         command.env_remove("NO_COLOR");
-        variable.iter().for_each(|name| command.env(name, "1"));
+        variables.iter().for_each(|(name, value)| command.env(name, value));
         let child = desk.slave.spawn_command(command).unwrap();
         Self { desk, child }
     }
@@ -109,8 +128,8 @@ fn resizing_is_noticed_without_a_key() {
 
 #[test]
 fn colours_are_left_out_when_asked() {
-    for (variable, coloured) in [(None, true), (Some("NO_COLOR"), false)] {
-        let mut process = Process::start_with("ask", variable);
+    for (variables, coloured) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
+        let mut process = Process::start_with("ask", variables);
         process.desk.until_page(1);
         process.desk.press("q");
         process.desk.until("answer Ok(No)");
@@ -132,6 +151,21 @@ fn signals_at_other_times_end_the_process_and_its_clear_text() {
         assert_eq!(process.end(), u32::try_from(128 + signal.as_raw()).unwrap());
         assert!(!scratch.exists());
     }
+}
+
+#[test]
+fn an_editor_that_was_stopped_goes_on_with_its_text() {
+    // As vim does on Ctrl-Z: the whole job stops, and goes on when the shell is told to.
+    let editor = r#"f() { echo editing; kill -TSTP 0; echo once more; read words; echo "$words" > "$1"; }; f"#;
+    let mut process = Process::start_in_a_shell("edit", &[("EDITOR", editor), ("VISUAL", "")]);
+    process.desk.until("Stopped");
+    process.desk.press("fg\r");
+    process.desk.until("once more");
+    process.desk.press("An answer of many words.\r");
+    process.desk.until(r#"written Ok("An answer of many words.\n")"#);
+    process.desk.press("exit\r");
+    process.end();
+    assert!(!process.scratch().exists());
 }
 
 #[test]

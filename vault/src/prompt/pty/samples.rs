@@ -50,7 +50,7 @@ pub(in crate::prompt) fn release(body: Body, media_type: &str, subject: &str, co
         field("collections", "1", None),
     ];
     let title = format!("release to a visitor: {subject}");
-    Sheet { title, sections, body, statement: Statement::from(statement).render(), deed: Deed::Release }
+    Sheet { title, sections, body, statement: Statement::from(statement).render(), deed: Deed::Release, alike: 0 }
 }
 
 pub(in crate::prompt) fn text_sheet(text: &str) -> Sheet {
@@ -127,6 +127,7 @@ pub(in crate::prompt) fn publication() -> Sheet {
         body: Body::Bundle { bytes },
         statement: Statement::from(statement).render(),
         deed: Deed::Publish,
+        alike: 0,
     }
 }
 
@@ -146,6 +147,7 @@ pub(in crate::prompt) fn question(text: &str) -> Sheet {
         body: Body::Text { bytes: text.into() },
         statement: Statement::from(statement).render(),
         deed: Deed::Release,
+        alike: 0,
     }
 }
 
@@ -163,5 +165,6 @@ pub(in crate::prompt) fn freeze() -> Sheet {
         body: Body::Nothing,
         statement: Statement::from(statement).render(),
         deed: Deed::Declare,
+        alike: 0,
     }
 }
