@@ -7,9 +7,8 @@ use crate::store::{self, Cursor};
 use shared::ids::{Nonce, RequestId, TicketHash};
 use shared::message::{Filing, VisitorAnswer};
 use shared::receipt::{Kind, Receipt};
-use shared::time::Time;
 use std::sync::Arc;
-use vault_core::{Clock, Effect, Input, LaneId, Permit, Stage, Words};
+use vault_core::{Clock, Effect, Input, LaneId, Now, Permit, Stage, Words};
 
 /// The real store of one vault.
 #[derive(Clone)]
@@ -47,7 +46,7 @@ impl Store for Disk {
         self.0.writer.act(move |t| t.prepare(ticket)).await.map(drop)
     }
 
-    async fn due(&self, now: Time) -> Result<Vec<TicketHash>, WriteError> {
+    async fn due(&self, now: Now) -> Result<Vec<TicketHash>, WriteError> {
         let readers = self.0.readers.clone();
         blocking(move || readers.read(|c| store::due(c, now)).map_err(WriteError::from)).await
     }

@@ -13,7 +13,6 @@ use shared::ids::{Nonce, RequestId, TicketHash};
 use shared::message::{Filing, View, VisitorAnswer};
 use shared::pairing::NodeName;
 use shared::receipt::Receipt;
-use shared::time::Time;
 use shared::tlog::Origin;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -61,8 +60,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Freezes the item that a received request asks for, or hands the request to the owner with the reason.
     fn prepare(&self, ticket: TicketHash) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// Tickets whose request the passing of time has ended but nobody has closed.
-    fn due(&self, now: Time) -> impl Future<Output = Result<Vec<TicketHash>, WriteError>> + Send;
+    /// Tickets whose request the passing of time has changed but nobody has moved along.
+    fn due(&self, now: Now) -> impl Future<Output = Result<Vec<TicketHash>, WriteError>> + Send;
 
     /// The receipt and the payload that a permit opens.
     fn open(
@@ -294,7 +293,7 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
                 tracing::error!("the clock cannot be remembered: {error}");
             }
         }
-        match store.due(now.time).await {
+        match store.due(now).await {
             Ok(tickets) => {
                 for ticket in tickets {
                     end(&store, ticket).await;
