@@ -71,7 +71,7 @@ fn open(vault: &Vault, permit: Permit, request: RequestId) -> Result<(Receipt, C
     let Some(Stage::Released(release)) = state.map(|s| s.stage) else { return Err(WriteError::NoRequest) };
     let receipt = evidence::receipt(&vault.notary, request, Kind::Approved, release.signed())?;
     let cursor = vault.readers.read(|c| store::redeem(c, permit, &vault.verified))?;
-    let missing = || WriteError::Invalid("the released payload is not in the store".into());
+    let missing = || WriteError::Damaged("the released payload is not in the store".into());
     Ok((receipt, cursor.ok_or_else(missing)?))
 }
 

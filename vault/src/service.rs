@@ -288,6 +288,7 @@ fn refused(error: &WriteError, told: &Told) -> Refused {
         | WriteError::Full
         | WriteError::Lost
         | WriteError::Random
+        | WriteError::Damaged(_)
         | WriteError::Stopping
         | WriteError::Sqlite(_) => {
             told.refused(Refusal::Other, error.to_string());

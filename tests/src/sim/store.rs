@@ -405,7 +405,7 @@ impl MemoryStore {
             .iter()
             .rposition(|entry| of(&entry))
             .or_else(|| (self.disk.fault() == Fault::Unlogged).then(|| platter.log.len().checked_sub(1)).flatten());
-        let index = found.ok_or_else(|| WriteError::Invalid("the statement is not in the log".into()))?;
+        let index = found.ok_or_else(|| WriteError::Damaged("the statement is not in the log".into()))?;
         let (entry, size) = (&platter.log[index], platter.frontier.size());
         let node = |level, index| platter.nodes.get(&(level, index)).copied().ok_or(WriteError::Altered);
         let checkpoint = Checkpoint { origin: ground.origin.clone(), size, root: platter.frontier.root() };

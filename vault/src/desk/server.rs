@@ -75,13 +75,17 @@ impl Failure {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Write(error) | Self::Upload(UploadError::Write(error)) => match error {
+                error if error.is_integrity() => FailureKind::Integrity,
                 WriteError::Rejected(Rejected::NotAccepted(_) | Rejected::Frozen | Rejected::Clock(_))
                 | WriteError::Published(_) => FailureKind::Refused,
-                WriteError::Record(_) | WriteError::Altered | WriteError::Sqlite(_) => FailureKind::Integrity,
                 WriteError::Rejected(_)
                 | WriteError::NoRequest
                 | WriteError::Conflict
                 | WriteError::Invalid(_)
+                | WriteError::Damaged(_)
+                | WriteError::Record(_)
+                | WriteError::Altered
+                | WriteError::Sqlite(_)
                 | WriteError::Full
                 | WriteError::Random => FailureKind::Failure,
                 WriteError::Lost | WriteError::Stopping => FailureKind::Unsettled,
@@ -267,8 +271,9 @@ impl Desk {
     /// The owner's own view of the draft; this socket leads to nobody else.
     async fn send_draft(&mut self, draft: Draft) -> Result<(), Failure> {
         let readers = self.vault.readers.clone();
-        let opened = readers.read(|c| store::preview(c, &draft)).map_err(WriteError::from)?;
-        let mut cursor = opened.ok_or_else(|| Failure::Invalid("the draft's bytes are not in the store".into()))?;
+        let reader = readers.clone();
+        let opened = blocking(move || reader.read(|c| store::preview(c, &draft)).map_err(WriteError::from)).await?;
+        let mut cursor = opened.ok_or_else(|| WriteError::Damaged("the draft's bytes are not in the store".into()))?;
         loop {
             let readers = readers.clone();
             let (data, back) = blocking(move || readers.read(|c| cursor.next(c)).map(|data| (data, cursor))).await?;
@@ -401,6 +406,39 @@ impl Desk {
                 changed = news.changed() => if changed.is_err() { return Ok(None) },
                 _ = self.stream.read(&mut byte) => return Ok(None),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::StartError;
+    use rusqlite::{Error, ffi};
+
+    /// The same failure has the same exit code when the vault starts and when a command meets it.
+    #[test]
+    fn damage_is_told_from_a_failing_disk_here_as_at_the_start() {
+        let sqlite = |code| WriteError::from(Error::SqliteFailure(ffi::Error::new(code), None));
+        for (error, damage) in [
+            (WriteError::Damaged("a stored request cannot be read".into()), true),
+            (WriteError::Altered, true),
+            (sqlite(ffi::SQLITE_CORRUPT), true),
+            (sqlite(ffi::SQLITE_NOTADB), true),
+            (WriteError::from(Error::QueryReturnedNoRows), true),
+            (sqlite(ffi::SQLITE_IOERR), false),
+            (sqlite(ffi::SQLITE_BUSY), false),
+            (sqlite(ffi::SQLITE_CANTOPEN), false),
+            (sqlite(ffi::SQLITE_FULL), false),
+            (WriteError::Invalid("no reception of that name is paired".into()), false),
+            (WriteError::NoRequest, false),
+        ] {
+            let words = error.to_string();
+            assert_eq!(error.is_integrity(), damage, "{words}");
+            let failure = Failure::Write(error);
+            assert_eq!(failure.kind() == FailureKind::Integrity, damage, "{words}");
+            let Failure::Write(error) = failure else { continue };
+            assert_eq!(StartError::from(error).code() == node::exit::INTEGRITY, damage, "{words}");
         }
     }
 }

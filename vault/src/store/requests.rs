@@ -250,7 +250,7 @@ fn text(row: &Row<'_>) -> Result<String, rusqlite::Error> {
 
 fn restore(json: &str, vault: &Origin, owners: &Owners) -> Result<State, WriteError> {
     let record: Record =
-        serde_json::from_str(json).map_err(|_| WriteError::Invalid("a stored request cannot be read".into()))?;
+        serde_json::from_str(json).map_err(|_| WriteError::Damaged("a stored request cannot be read".into()))?;
     Ok(record.restore(vault, owners)?)
 }
 
