@@ -62,7 +62,8 @@ impl Store for Disk {
     }
 
     async fn lanes(&self) -> Result<Vec<Lane>, WriteError> {
-        self.0.readers.read(store::lanes)
+        let readers = self.0.readers.clone();
+        blocking(move || readers.read(store::lanes)).await
     }
 }
 

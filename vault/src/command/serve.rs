@@ -49,7 +49,7 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
         swept.map_err(StartError::from)?;
         let listener = bind(&socket)?;
         tokio::spawn(desk::serve(listener, vault.clone(), links));
-        tokio::spawn(driver::prepare(driver.store.clone(), started.to_prepare));
+        tokio::spawn(driver::prepare(driver.store.clone(), driver.told.clone(), started.to_prepare));
         tokio::spawn(driver::sweep(driver.store.clone(), driver.told.clone()));
         if let Some(interval) = sd_notify::watchdog_enabled() {
             tokio::spawn(watchdog(interval / 2));
