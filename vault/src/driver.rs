@@ -326,6 +326,7 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
     let mut kept = told.now().waited;
     loop {
         told.flush(beat.tick().await);
+        node::danger::point("sweep");
         let (clock, now) = told.clock.read();
         if let Some(doubt) = now.doubt {
             told.doubted(doubt);

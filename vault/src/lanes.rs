@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -71,16 +72,34 @@ impl Links {
 /// The thread that keeps every lane's link.
 pub(crate) struct LinkThread {
     stop: watch::Sender<bool>,
+    runtime: Handle,
+    ended: watch::Receiver<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl LinkThread {
     pub(crate) fn start<S: Store>(driver: Arc<Driver<S>>, links: Links) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
         let (stop, stopping) = watch::channel(false);
+        let (ending, ended) = watch::channel(());
         let all = Lanes::new(driver, links, stopping);
-        let thread = std::thread::Builder::new().name("link".into()).spawn(move || runtime.block_on(all.keep()))?;
-        Ok(Self { stop, thread })
+        let thread = std::thread::Builder::new().name("link".into()).spawn(move || {
+            let _ending = ending;
+            runtime.block_on(all.keep());
+        })?;
+        Ok(Self { stop, runtime: handle, ended, thread })
+    }
+
+    /// Where the links run.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
+    }
+
+    /// Completes when the thread has ended, whatever ended it.
+    pub(crate) async fn ended(&self) {
+        // Nothing is ever sent.
+        let _ = self.ended.clone().changed().await;
     }
 
     /// Says goodbye to every reception, and waits until that is on its way.
@@ -119,6 +138,7 @@ impl<S: Store> Lanes<S> {
         let mut changes = self.driver.told.news.lanes.subscribe();
         let mut running = Running::new();
         loop {
+            node::danger::point("lanes");
             let read = self.driver.store.lanes().await;
             let again = read.is_err();
             match read {

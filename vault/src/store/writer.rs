@@ -38,7 +38,7 @@ pub enum WriteError {
     /// One id, two filings.
     #[error("the same request was filed before with other words")]
     Conflict,
-    /// In words.
+    /// What was asked for cannot be done; in words.
     #[error("{0}")]
     Invalid(String),
     /// What is stored is not what was written; in words.
@@ -196,6 +196,11 @@ impl Writer {
     /// Hears of the thread's end: it closes when the store is closed.
     pub(crate) fn ended(&self) -> watch::Receiver<()> {
         self.ended.clone()
+    }
+
+    /// Whether the thread still ends what it is given; known once it has. A disk that refuses is an answer, too.
+    pub(crate) async fn answers(&self) -> bool {
+        !matches!(self.act(|_| Ok(Done::quiet(()))).await, Err(WriteError::Stopping))
     }
 
     /// The log's tip; covers everything that any answer so far told of.
