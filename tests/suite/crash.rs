@@ -286,3 +286,40 @@ fn a_reception_that_loses_power_is_found_out_before_the_link_s_idle_time() {
     });
     world.wait_for_link();
 }
+
+/// A vault without one of its parts would be taken for a whole one by whoever looks at its process.
+#[test]
+fn a_vault_of_which_a_part_has_failed_stops_and_says_so() {
+    for point in ["sweep#3", "lanes#2"] {
+        let mut world = World::new();
+        let paired = world.vault_json(&["receptions"]).remove(0)["name"].as_str().unwrap().to_owned();
+        assert!(world.vault_node().stop().success());
+        world.start_vault(&[("WEBIZEN_DANGER_PANIC_AT", point)]);
+        if point.starts_with("lanes") {
+            // The pairings are read again, and it stops at once.
+            drop(world.vault(&["unpair", &paired]));
+        }
+        let ended = world.vault_node().wait_for_end();
+        let log = world.vault_node().log();
+        assert_eq!(ended.code(), Some(1), "{point}: {log}");
+        assert!(log.contains("a part of the vault has failed, and it stops"), "{point}: {log}");
+        world.start_vault(&[]);
+        world.vault(&["status"]).ok();
+    }
+}
+
+#[test]
+fn systemd_hears_of_a_vault_that_works() {
+    let mut world = World::new();
+    assert!(world.vault_node().stop().success());
+    let path = world.root().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    world.start_vault(&[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "200000")]);
+    let (mut heard, mut buffer) = (Vec::new(), [0; 1024]);
+    while heard.iter().filter(|words: &&String| words.contains("WATCHDOG=1")).count() < 3 {
+        let length = socket.recv(&mut buffer).unwrap();
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    assert!(heard.iter().any(|words| words.contains("READY=1")), "{heard:?}");
+}

@@ -53,6 +53,16 @@ impl Errand {
         self.owner_signs(&[&["requests", command, &self.request], more].concat())
     }
 
+    /// The owner can say after its end what was approved, and show the proof.
+    fn proves_what_was_approved(&self, begun: &str) {
+        let shown = self.world.vault(&["requests", "show", &self.request]).ok();
+        assert!(shown.contains("approved   ") && shown.contains(&format!("collections begun: {begun}")), "{shown}");
+        let folder = self.world.root().join("evidence");
+        self.world.vault(&["evidence", "export", &self.request, folder.to_str().unwrap()]).ok();
+        let (right, output) = tools::check_receipt(&[&folder.join("receipt.json")]);
+        assert!(right, "{output}");
+    }
+
     /// Takes the release; its text.
     fn save(&mut self) -> String {
         self.visitor.wait_until(&self.request, "ready");
@@ -175,6 +185,22 @@ fn a_release_is_revoked_before_anybody_collects() {
     errand.visitor.wait_until(&request, "closed");
     assert!(!errand.visitor.save(&request).text().contains("Anna Example"));
     assert_eq!(errand.case()["stage"], "revoked");
+    errand.proves_what_was_approved("0 of 1");
+}
+
+#[test]
+fn what_was_collected_stays_provable_after_its_end() {
+    let mut errand = Errand::new();
+    errand.requests("approve", &[]);
+    assert_eq!(errand.save(), LETTER);
+    errand.requests("revoke", &[]);
+    errand.wait_for("revoked");
+    // So it does over a restart, which reads everything again.
+    assert!(errand.world.vault_node().stop().success());
+    errand.world.start_vault(&[]);
+    errand.proves_what_was_approved("1 of 1");
+    let revoked = errand.world.vault(&["requests", "revoke", &errand.request]);
+    assert!(revoked.code == 1 && revoked.stderr.contains("nothing to revoke"), "{revoked:?}");
 }
 
 #[test]
@@ -289,7 +315,8 @@ fn an_approval_cools_off_and_can_be_taken_back_unseen() {
     world.start_vault(&[]);
     world.pair();
     let errand = Errand::within(world);
-    let screens = errand.requests("approve", &["--days", "30"]);
+    // Its days begin when it has cooled off, or there would be none.
+    let screens = errand.requests("approve", &[]);
     assert!(screens.contains("takes it back unseen"), "{screens}");
     let (pages, decision) = screens.split_once("YOUR DECISION").unwrap();
     for place in [pages, decision] {
@@ -303,4 +330,5 @@ fn an_approval_cools_off_and_can_be_taken_back_unseen() {
     errand.wait_for("revoked");
     assert_eq!(errand.world.vault(&["requests", "ls"]).ok().trim(), "Nothing waits for you.");
     assert_eq!(errand.visitor.state(&errand.request), "waiting", "the visitor has seen nothing of it");
+    errand.proves_what_was_approved("0 of 1");
 }

@@ -301,7 +301,8 @@ pub(crate) enum Requests {
 /// What the owner may choose about a release.
 #[derive(Args, Clone)]
 pub(crate) struct Terms {
-    /// For how many days the release can be collected, 1 to 90; by default 7, or as another owner has signed it
+    /// For how many days the release can be collected once it has cooled off, 1 to 90, and not beyond the 90th day from now; by
+    /// default 7, or as another owner has signed it
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=90))]
     pub(crate) days: Option<u64>,
     /// How many devices may collect it, 1 to 20; one device may break off and resume. By default 1, or as another owner has

@@ -7,9 +7,8 @@ use crate::store::{self, Cursor};
 use shared::ids::{Nonce, RequestId, TicketHash};
 use shared::message::{Filing, VisitorAnswer};
 use shared::receipt::{Kind, Receipt};
-use shared::time::Time;
 use std::sync::Arc;
-use vault_core::{Clock, Effect, Input, LaneId, Permit, Stage, Words};
+use vault_core::{Clock, Effect, Input, LaneId, Now, Permit, Stage, Words};
 
 /// The real store of one vault.
 #[derive(Clone)]
@@ -47,7 +46,7 @@ impl Store for Disk {
         self.0.writer.act(move |t| t.prepare(ticket)).await.map(drop)
     }
 
-    async fn due(&self, now: Time) -> Result<Vec<TicketHash>, WriteError> {
+    async fn due(&self, now: Now) -> Result<Vec<TicketHash>, WriteError> {
         let readers = self.0.readers.clone();
         blocking(move || readers.read(|c| store::due(c, now)).map_err(WriteError::from)).await
     }
@@ -63,7 +62,8 @@ impl Store for Disk {
     }
 
     async fn lanes(&self) -> Result<Vec<Lane>, WriteError> {
-        self.0.readers.read(store::lanes)
+        let readers = self.0.readers.clone();
+        blocking(move || readers.read(store::lanes)).await
     }
 }
 
@@ -72,7 +72,7 @@ fn open(vault: &Vault, permit: Permit, request: RequestId) -> Result<(Receipt, C
     let Some(Stage::Released(release)) = state.map(|s| s.stage) else { return Err(WriteError::NoRequest) };
     let receipt = evidence::receipt(&vault.notary, request, Kind::Approved, release.signed())?;
     let cursor = vault.readers.read(|c| store::redeem(c, permit, &vault.verified))?;
-    let missing = || WriteError::Invalid("the released payload is not in the store".into());
+    let missing = || WriteError::Damaged("the released payload is not in the store".into());
     Ok((receipt, cursor.ok_or_else(missing)?))
 }
 

@@ -13,7 +13,6 @@ use shared::ids::{Nonce, RequestId, TicketHash};
 use shared::message::{Filing, View, VisitorAnswer};
 use shared::pairing::NodeName;
 use shared::receipt::Receipt;
-use shared::time::Time;
 use shared::tlog::Origin;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -21,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use vault_core::{Clock, Doubt, Effect, Going, Input, LaneId, Now, Permit, Published, Rejected, Shown, Stage, State};
 
 pub use crate::sealing::{BadSealingKey, SealingKey};
@@ -61,8 +60,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Freezes the item that a received request asks for, or hands the request to the owner with the reason.
     fn prepare(&self, ticket: TicketHash) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// Tickets whose request the passing of time has ended but nobody has closed.
-    fn due(&self, now: Time) -> impl Future<Output = Result<Vec<TicketHash>, WriteError>> + Send;
+    /// Tickets whose request the passing of time has changed but nobody has moved along.
+    fn due(&self, now: Now) -> impl Future<Output = Result<Vec<TicketHash>, WriteError>> + Send;
 
     /// The receipt and the payload that a permit opens.
     fn open(
@@ -89,6 +88,21 @@ pub(crate) enum Refusal {
     Other,
 }
 
+/// What goes wrong inside, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Trouble {
+    /// The pairings cannot be read.
+    Pairings,
+    /// A draft cannot be prepared.
+    Draft,
+    /// What time has ended cannot be found or closed.
+    Ending,
+    /// A release cannot be served.
+    Serving,
+    /// The clock cannot be remembered.
+    Clock,
+}
+
 /// What the driver keeps in memory of what is durable, and who is told of it. A store calls this after each commit, and
 /// never before.
 #[derive(Clone)]
@@ -99,6 +113,7 @@ pub struct Told {
     frozen: Arc<AtomicBool>,
     doubted: Arc<AtomicBool>,
     refusals: Arc<Mutex<Thinned<Refusal>>>,
+    troubles: Arc<Mutex<Thinned<Trouble>>>,
     published: Arc<RwLock<Option<Arc<Published>>>>,
     prepare: mpsc::UnboundedSender<TicketHash>,
 }
@@ -119,6 +134,7 @@ impl Told {
             frozen: Arc::new(AtomicBool::new(going == Going::Frozen)),
             doubted: Arc::default(),
             refusals: Arc::new(Mutex::new(Thinned::new("a call was refused", "more calls were refused"))),
+            troubles: Arc::new(Mutex::new(Thinned::new("something failed", "more of it failed"))),
             table: Arc::new(Table::new(states.iter().map(|s| (s.ticket(), s.shown())))),
             news: News::new(published.as_ref().map_or(0, Published::version)),
             published: Arc::new(RwLock::new(published.map(Arc::new))),
@@ -179,11 +195,18 @@ impl Told {
 
     /// Logs why a call was refused: anybody may make calls, so not each time.
     pub(crate) fn refused(&self, refusal: Refusal, why: String) {
-        self.refusals().note(refusal, why, Instant::now().into_std());
+        locked(&self.refusals).note(refusal, why, Instant::now().into_std());
     }
 
-    fn refusals(&self) -> MutexGuard<'_, Thinned<Refusal>> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Logs what failed: a disk that is full fails as often as anybody asks, so not each time.
+    pub(crate) fn troubled(&self, trouble: Trouble, what: String) {
+        locked(&self.troubles).note(trouble, what, Instant::now().into_std());
+    }
+
+    /// Tells what was held back of either.
+    fn flush(&self, at: Instant) {
+        locked(&self.refusals).flush(at.into_std());
+        locked(&self.troubles).flush(at.into_std());
     }
 
     /// Carries out an effect other than serving, for which a store answers its caller.
@@ -217,6 +240,10 @@ impl Told {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Everything that the driver works with.
 pub struct Driver<S> {
     /// The vault's own name.
@@ -246,71 +273,94 @@ impl<S: Store> Driver<S> {
             // In this order, so that a simulated run can be had again.
             biased;
             () = lanes.keep() => {}
-            () = prepare(self.store.clone(), to_prepare) => {}
+            () = prepare(self.store.clone(), self.told.clone(), to_prepare) => {}
             () = sweep(self.store.clone(), self.told.clone()) => {}
         }
     }
 }
 
-/// Freezes the items that received requests ask for. What a full or failing disk prevents is tried again with every sweep,
-/// and at the next start.
-pub(crate) async fn prepare<S: Store>(store: S, mut tickets: mpsc::UnboundedReceiver<TicketHash>) {
-    let (mut failed, mut beat) = (VecDeque::new(), tokio::time::interval(SWEEP));
+/// Freezes the items that received requests ask for. What a full or failing disk prevents is tried again with every sweep, in
+/// turn and until the first that fails again, and at the next start.
+pub(crate) async fn prepare<S: Store>(store: S, told: Told, mut tickets: mpsc::UnboundedReceiver<TicketHash>) {
+    let (mut failed, mut beat) = (VecDeque::new(), beat());
     loop {
-        let ticket = tokio::select! {
+        tokio::select! {
             // In this order, so that a simulated run can be had again.
             biased;
-            received = tickets.recv() => received,
-            _ = beat.tick(), if !failed.is_empty() => failed.pop_front(),
-        };
-        let Some(ticket) = ticket else { return };
-        if let Err(error) = store.prepare(ticket).await {
-            tracing::error!(request = %ticket.request(), "a draft cannot be prepared: {error}");
-            if error.may_pass() {
-                failed.push_back(ticket);
+            received = tickets.recv() => {
+                let Some(ticket) = received else { return };
+                failed.extend(unprepared(&store, &told, ticket).await);
+            }
+            _ = beat.tick(), if !failed.is_empty() => {
+                while let Some(ticket) = failed.pop_front() {
+                    if let Some(again) = unprepared(&store, &told, ticket).await {
+                        failed.push_back(again);
+                        break;
+                    }
+                }
             }
         }
     }
 }
 
+/// The ticket again, if its draft could not be prepared but may be later.
+async fn unprepared<S: Store>(store: &S, told: &Told, ticket: TicketHash) -> Option<TicketHash> {
+    let error = store.prepare(ticket).await.err()?;
+    told.troubled(Trouble::Draft, format!("the draft of request {} cannot be prepared: {error}", ticket.request()));
+    error.may_pass().then_some(ticket)
+}
+
+/// Once a [`SWEEP`]; what was missed is not made up for.
+fn beat() -> Interval {
+    let mut beat = tokio::time::interval(SWEEP);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat
+}
+
 /// Closes what time has ended.
 ///
-/// Every tenth minute it also has the clock remembered, so that after a restart there is something to compare with.
+/// Every tenth minute it also has the clock remembered, so that after a restart there is something to compare with. What was
+/// waited for counts, and not the wall clock: that may be set back.
 pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
-    let mut beat = tokio::time::interval(SWEEP);
-    let mut kept = told.now().time;
+    let mut beat = beat();
+    let mut kept = told.now().waited;
     loop {
-        let at = beat.tick().await;
-        told.refusals().flush(at.into_std());
+        told.flush(beat.tick().await);
+        node::danger::point("sweep");
         let (clock, now) = told.clock.read();
         if let Some(doubt) = now.doubt {
             told.doubted(doubt);
             continue;
         }
         told.doubted.store(false, Ordering::Release);
-        if now.time >= kept.plus(KEEP_CLOCK) {
-            kept = now.time;
+        if now.waited >= kept.saturating_add(KEEP_CLOCK) {
+            kept = now.waited;
             if let Err(error) = store.keep_clock(clock).await {
-                tracing::error!("the clock cannot be remembered: {error}");
+                told.troubled(Trouble::Clock, format!("the clock cannot be remembered: {error}"));
             }
         }
-        match store.due(now.time).await {
+        match store.due(now).await {
             Ok(tickets) => {
                 for ticket in tickets {
-                    end(&store, ticket).await;
+                    end(&store, &told, ticket).await;
                 }
             }
-            Err(error) => tracing::error!("ended requests cannot be found: {error}"),
+            Err(error) => told.troubled(Trouble::Ending, format!("ended requests cannot be found: {error}")),
         }
     }
 }
 
-/// Closes one request whose time is over.
-async fn end<S: Store>(store: &S, ticket: TicketHash) {
+/// Moves one request along whose time is over.
+async fn end<S: Store>(store: &S, told: &Told, ticket: TicketHash) {
     match store.decide(ticket, Input::Tick).await {
-        // An approval goes on cooling while releases are stopped, and until the monotonic clock says so; and what was due may have
-        // ended in another way since.
+        // An approval goes on cooling while releases are stopped; and what was due may have ended in another way since.
         Ok(_) | Err(WriteError::Rejected(Rejected::Frozen | Rejected::Stage(_))) => {}
-        Err(error) => tracing::error!(request = %ticket.request(), "an ended request cannot be closed: {error}"),
+        Err(error) => {
+            let what = format!("request {}, whose time is over, cannot be closed: {error}", ticket.request());
+            told.troubled(Trouble::Ending, what);
+        }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

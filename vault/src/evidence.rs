@@ -21,7 +21,7 @@ pub(crate) struct Notary {
 /// each time.
 ///
 /// # Errors
-/// [`WriteError::Invalid`] when the log does not hold it: nothing is released without its entry.
+/// [`WriteError::Damaged`] when the log does not hold it: nothing is released without its entry.
 pub(crate) fn receipt(notary: &Notary, request: RequestId, kind: Kind, signed: &Signed) -> Result<Receipt, WriteError> {
     let sign = |frontier| Tip::sign(frontier, &notary.origin, &notary.log_key);
     let parts = signed.parts();
@@ -29,7 +29,7 @@ pub(crate) fn receipt(notary: &Notary, request: RequestId, kind: Kind, signed: &
     let proven = notary
         .readers
         .read(|c| store::proven(c, request, kind.into(), &parts, sign))?
-        .ok_or_else(|| WriteError::Invalid("the log has no entry of this statement; nothing is released".into()))?;
+        .ok_or_else(|| WriteError::Damaged("the log has no entry of this statement; nothing is released".into()))?;
     let proof = LogProof { index: proven.index, hashes: proven.path, checkpoint: proven.note };
     Ok(Receipt {
         format: Format::V1,

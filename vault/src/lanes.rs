@@ -1,67 +1,105 @@
 //! The lanes: one task a paired reception, which dials it, serves its calls and sends it hints. All run on a thread and a
 //! runtime of their own, so that the link waits for nobody else.
 
-use crate::driver::{Driver, Lane, Store};
+use crate::driver::{Driver, Lane, Store, Trouble};
 use crate::news::News;
 use crate::service::Service;
-use link::{Dialler, EventSender, Goodbye, Link};
+use link::{Dialler, EventSender, Goodbye, Link, LinkError};
 use node::Surroundings;
 use shared::limits;
 use shared::message::Event;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use vault_core::LaneId;
 
-/// The first and the longest pause between two dials; the pause doubles from one to the other.
+/// The first and the longest pause between two dials; the pause doubles from one to the other, until a link has lasted longer
+/// than the longest: a reception that hangs up each time is not dialled in a hurry.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// How long until the pairings are read again, if they could not be.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest farewell.
 const FAREWELL: Duration = Duration::from_secs(2);
-const STOPPING: &str = "the vault is stopping";
-const REPLACED: &str = "took its place";
 
 /// How each lane's link stands, in words for the owner.
 #[derive(Clone, Default)]
 pub(crate) struct Links(Arc<Mutex<HashMap<LaneId, Standing>>>);
 
 /// One lane's link.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Standing {
     pub(crate) up: bool,
     pub(crate) words: String,
 }
 
+impl Standing {
+    fn up(words: String) -> Self {
+        Self { up: true, words }
+    }
+
+    fn down(words: String) -> Self {
+        Self { up: false, words }
+    }
+}
+
 impl Links {
     pub(crate) fn get(&self, lane: LaneId) -> Standing {
         let links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        links.get(&lane).cloned().unwrap_or(Standing { up: false, words: "dialling; no answer yet".into() })
+        links.get(&lane).cloned().unwrap_or_else(|| Standing::down("dialling; no answer yet".into()))
     }
 
     /// Notes how a link stands; whether that is new.
-    fn set(&self, lane: LaneId, up: bool, words: String) -> bool {
+    fn set(&self, lane: LaneId, standing: Standing) -> bool {
         let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = links.insert(lane, Standing { up, words: words.clone() });
-        old.is_none_or(|old| old.words != words)
+        let words = standing.words.clone();
+        links.insert(lane, standing).is_none_or(|old| old.words != words)
+    }
+
+    /// Forgets a lane that is given up.
+    fn forget(&self, lane: LaneId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&lane);
     }
 }
 
 /// The thread that keeps every lane's link.
 pub(crate) struct LinkThread {
     stop: watch::Sender<bool>,
+    runtime: Handle,
+    ended: watch::Receiver<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl LinkThread {
     pub(crate) fn start<S: Store>(driver: Arc<Driver<S>>, links: Links) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
         let (stop, stopping) = watch::channel(false);
+        let (ending, ended) = watch::channel(());
         let all = Lanes::new(driver, links, stopping);
-        let thread = std::thread::Builder::new().name("link".into()).spawn(move || runtime.block_on(all.keep()))?;
-        Ok(Self { stop, thread })
+        let thread = std::thread::Builder::new().name("link".into()).spawn(move || {
+            let _ending = ending;
+            runtime.block_on(all.keep());
+        })?;
+        Ok(Self { stop, runtime: handle, ended, thread })
+    }
+
+    /// Where the links run.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
+    }
+
+    /// Completes when the thread has ended, whatever ended it.
+    pub(crate) async fn ended(&self) {
+        // Nothing is ever sent.
+        let _ = self.ended.clone().changed().await;
     }
 
     /// Says goodbye to every reception, and waits until that is on its way.
@@ -78,23 +116,21 @@ pub(crate) struct Lanes<S> {
     driver: Arc<Driver<S>>,
     links: Links,
     stopping: watch::Receiver<bool>,
-    deliveries: Arc<Semaphore>,
 }
 
 type Running = HashMap<LaneId, (Lane, JoinHandle<()>)>;
 
 impl<S> Clone for Lanes<S> {
     fn clone(&self) -> Self {
-        let Self { driver, links, stopping, deliveries } = self;
-        let (driver, links, stopping) = (driver.clone(), links.clone(), stopping.clone());
-        Self { driver, links, stopping, deliveries: deliveries.clone() }
+        let Self { driver, links, stopping } = self;
+        Self { driver: driver.clone(), links: links.clone(), stopping: stopping.clone() }
     }
 }
 
 // The selects below take their branches in order, so that a simulated run can be had again.
 impl<S: Store> Lanes<S> {
     pub(crate) fn new(driver: Arc<Driver<S>>, links: Links, stopping: watch::Receiver<bool>) -> Self {
-        Self { driver, links, stopping, deliveries: Arc::new(Semaphore::new(limits::DELIVERIES)) }
+        Self { driver, links, stopping }
     }
 
     /// Keeps one task for each active pairing, and ends those whose pairing has ended.
@@ -102,14 +138,22 @@ impl<S: Store> Lanes<S> {
         let mut changes = self.driver.told.news.lanes.subscribe();
         let mut running = Running::new();
         loop {
-            match self.driver.store.lanes().await {
+            node::danger::point("lanes");
+            let read = self.driver.store.lanes().await;
+            let again = read.is_err();
+            match read {
                 Ok(lanes) => self.renew(&mut running, lanes),
-                Err(error) => tracing::error!("the pairings cannot be read: {error}"),
+                Err(error) => {
+                    let what = format!("the pairings cannot be read: {error}");
+                    self.driver.told.troubled(Trouble::Pairings, what);
+                }
             }
             tokio::select! {
                 biased;
                 () = stopped(&mut self.stopping) => break,
                 changed = changes.changed() => if changed.is_err() { break },
+                // A pairing that has ended must not go on because of one read that failed.
+                () = tokio::time::sleep(AGAIN), if again => {}
             }
         }
         let all = running.into_values().map(|(_, task)| task);
@@ -127,6 +171,7 @@ impl<S: Store> Lanes<S> {
             let same = lanes.iter().any(|lane| lane.id == *id && lane.line == old.line);
             if !same {
                 task.abort();
+                self.links.forget(*id);
             }
             same
         });
@@ -135,10 +180,10 @@ impl<S: Store> Lanes<S> {
         }
     }
 
-    /// Dials, serves until the link ends, and dials again, after a pause with full jitter that a served link resets.
+    /// Dials, serves until the link ends, and dials again, after a pause with full jitter that a link which lasted resets.
     async fn keep_one(mut self, lane: Lane) {
         // One bound a lane, over all its links.
-        self.deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
+        let deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
         let dialler = Dialler::over(self.driver.network.clone(), &self.driver.identity);
         let name = lane.line.name.as_str();
         let mut pause = PAUSE.0;
@@ -148,15 +193,13 @@ impl<S: Store> Lanes<S> {
                 () = stopped(&mut self.stopping) => return,
                 dialled = dialler.dial(lane.line.address.as_str(), lane.line.pin) => dialled,
             };
+            let since = Instant::now();
             let ended = match dialled {
-                Ok(link) => self.serve(&lane, link).await,
-                Err(error) => error.to_string(),
+                Ok(link) => self.serve(&lane, link, &deliveries).await,
+                Err(error) => Ended::Link(error),
             };
-            // Two copies of one vault would throw each other out for ever.
-            if self.links.get(lane.id).up && !ended.contains(REPLACED) {
-                pause = PAUSE.0;
-            }
-            if self.links.set(lane.id, false, ended.clone()) {
+            pause = before_next(pause, since.elapsed(), &ended);
+            if self.links.set(lane.id, Standing::down(ended.to_string())) {
                 tracing::warn!("no link to {name}: {ended}");
             }
             tokio::select! {
@@ -169,24 +212,54 @@ impl<S: Store> Lanes<S> {
     }
 
     /// Serves one link to its end, and tells why it ended.
-    async fn serve(&mut self, lane: &Lane, link: Link) -> String {
+    async fn serve(&mut self, lane: &Lane, link: Link, deliveries: &Arc<Semaphore>) -> Ended {
         let guard = CloseOnDrop(link.clone());
         let events = EventSender::new(&link);
         let greeted = Greeted::new(&self.links, lane, &link);
-        let deliveries = self.deliveries.clone();
-        let service = Service { driver: self.driver.clone(), lane: lane.id, greeted, deliveries };
+        let (driver, deliveries) = (self.driver.clone(), deliveries.clone());
+        let service = Service { driver, lane: lane.id, greeted, deliveries };
         let ended = tokio::select! {
             biased;
             () = stopped(&mut self.stopping) => {
                 link.close(Goodbye::Stopping);
                 link.drained().await;
-                STOPPING.into()
+                Ended::Stopping
             }
-            ended = link::serve(&link, service) => ended.to_string(),
-            () = hint(lane.id, &self.driver.told.news, &events) => STOPPING.into(),
+            ended = link::serve(&link, service) => Ended::Link(ended),
+            () = hint(lane.id, &self.driver.told.news, &events) => Ended::Stopping,
         };
         drop(guard);
         ended
+    }
+}
+
+/// The pause after a link that lasted so long and ended so, if it was to be `pause`. Two copies of one vault would throw each
+/// other out for ever.
+fn before_next(pause: Duration, lasted: Duration, ended: &Ended) -> Duration {
+    if lasted > PAUSE.1 && !ended.is_replaced() { PAUSE.0 } else { pause }
+}
+
+/// Why there is no link.
+enum Ended {
+    /// The vault stops.
+    Stopping,
+    /// It broke, or could not be had.
+    Link(LinkError),
+}
+
+impl Ended {
+    /// Whether another process with this vault's key has dialled.
+    fn is_replaced(&self) -> bool {
+        matches!(self, Self::Link(LinkError::Closed(_, Goodbye::Replaced)))
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopping => f.write_str("the vault is stopping"),
+            Self::Link(error) => error.fmt(f),
+        }
     }
 }
 
@@ -212,7 +285,7 @@ impl Greeted {
 
     /// The peer said hello.
     pub(crate) fn hello(&self) {
-        if self.links.set(self.lane, true, self.words.clone()) {
+        if self.links.set(self.lane, Standing::up(self.words.clone())) {
             tracing::info!("link {}", self.words);
         }
     }
@@ -257,3 +330,6 @@ fn fraction(surroundings: &dyn Surroundings) -> f64 {
     }
     0.1 + 0.9 * f64::from(byte[0]) / 255.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! What the vault answers to a reception's calls.
 
-use crate::driver::{Driver, Refusal, Store, Told, WriteError};
+use crate::driver::{Driver, Refusal, Store, Told, Trouble, WriteError};
 use crate::lanes::Greeted;
 use bytes::Bytes;
 use link::{CallError, Handler, PayloadWriter, ReplyWriter};
-use shared::ids::{CollectionId, Nonce, Ticket, TicketHash};
+use shared::ids::{CollectionId, Nonce, RequestId, Ticket, TicketHash};
 use shared::limits;
 use shared::message::{Call, Delivery, Filing, Hello, PublicationHead, Refused, Reply, View, VisitorAnswer, Welcome};
 use shared::seal::Sealed;
@@ -189,7 +189,7 @@ impl<S: Store> Service<S> {
         let (receipt, cursor) = match self.driver.store.open(permit, request).await {
             Ok(prepared) => prepared,
             Err(error) => {
-                tracing::error!(request = %request, "a release cannot be served: {error}");
+                self.unserved(request, &error);
                 return out.reply(&Reply::Refused(Refused::Unavailable)).await;
             }
         };
@@ -219,7 +219,7 @@ impl<S: Store> Service<S> {
                     data
                 }
                 Err(error) => {
-                    tracing::error!(%request, "a payload cannot be read: {error}");
+                    self.unserved(request, &error);
                     return Ok(());
                 }
             };
@@ -230,6 +230,11 @@ impl<S: Store> Service<S> {
             }
             writer.write(Bytes::from(data)).await?;
         }
+    }
+
+    fn unserved(&self, request: RequestId, error: &WriteError) {
+        let what = format!("the release of request {request} cannot be served: {error}");
+        self.driver.told.troubled(Trouble::Serving, what);
     }
 
     async fn publications(&self, have: u64, out: ReplyWriter) -> Result<(), CallError> {
@@ -283,6 +288,7 @@ fn refused(error: &WriteError, told: &Told) -> Refused {
         | WriteError::Published(_)
         | WriteError::NoRequest
         | WriteError::Invalid(_)
+        | WriteError::Damaged(_)
         | WriteError::Record(_)
         | WriteError::Altered
         | WriteError::Full

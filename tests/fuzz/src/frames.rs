@@ -17,7 +17,7 @@ use shared::message::{
 };
 use shared::statement::{Approval, Statement};
 use shared::text::Text;
-use vault_core::{Doubt, Draft, Line, Record, Signed, Stage};
+use vault_core::{Doubt, Draft, Line, Record, Signed};
 
 pub(crate) const CALL: Target = Target {
     name: "call",
@@ -93,7 +93,7 @@ pub(crate) const RECORD: Target = Target {
         "{\"released\":{\"signed\":{",
         "\"collections\":[",
         "{\"closed\":{\"why\":\"refused\"",
-        "\"hidden_until\":null",
+        "\"told\":\"over\",\"release\":",
         CANARY,
     ],
 };
@@ -158,7 +158,7 @@ fn record(data: &[u8]) -> Verdict {
     let Some(state) = taken(record.clone().restore(&origin(), &OWNERS)) else { return Verdict::Refused };
     assert_eq!(Record::from(&state), record);
     within(&state.request.filing);
-    if let Stage::Released(release) | Stage::Cooling(release, _) = &state.stage {
+    if let Some(release) = state.release() {
         assert_eq!(*release.approval(), approval(), "nobody has approved this");
         assert_eq!(release.approval().request, state.request.id());
     }
@@ -354,6 +354,7 @@ fn case() -> Case {
             statement: Digest([7; 32]),
             cooling_until: None,
         }),
+        ended: None,
     }
 }
 
@@ -380,12 +381,13 @@ fn record_seeds() -> Vec<Vec<u8>> {
         format!(r#"{{"awaiting_answer":{{"why":"not_listed","nonce":"{nonce}","pending":{signed}}}}}"#),
         format!(r#"{{"awaiting_owner":{{"draft":{draft},"pending":null}}}}"#),
         format!(r#"{{"awaiting_visitor":{{"asked":{signed},"draft":{draft},"nonce":"{nonce}","pending":null}}}}"#),
-        format!(r#"{{"cooling":{{"signed":{signed},"until":{at}}}}}"#),
+        format!(r#"{{"cooling":{{"signed":{signed},"cooling":{{"until":90,"lapsed":false}}}}}}"#),
         format!(r#"{{"released":{{"signed":{signed},"collections":["{}"]}}}}"#, CollectionId([1; 16])),
         format!(r#"{{"released":{{"signed":{signed},"collections":[]}}}}"#).replace(ORIGIN, "vault.example/0000"),
-        format!(r#"{closed}{at},"told":"over"}}}}"#),
-        format!(r#"{closed}{at},"told":{{"nothing":{{"until":{at},"question":null}}}}}}}}"#),
-        format!(r#"{closed}{at},"told":{{"words":{{"until":{at},"refusal":{signed}}}}}}}}}"#),
+        format!(r#"{closed}{at},"told":"over","release":null}}}}"#),
+        format!(r#"{closed}{at},"told":"over","release":{{"signed":{signed},"collections":[]}}}}}}"#),
+        format!(r#"{closed}{at},"told":{{"nothing":{{"until":{at},"question":null}}}},"release":null}}}}"#),
+        format!(r#"{closed}{at},"told":{{"words":{{"until":{at},"refusal":{signed}}}}},"release":null}}}}"#),
     ];
     let talk = format!(r#"{{"question":"{nonce}","asked":{signed},"answer":"{CANARY}","at":{at}}}"#);
     let record = |stage: String| {

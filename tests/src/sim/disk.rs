@@ -186,7 +186,7 @@ impl Disk {
     }
 
     pub(super) fn restore(&self, json: &str) -> Result<State, WriteError> {
-        let record: Record = serde_json::from_str(json).map_err(|e| WriteError::Invalid(e.to_string()))?;
+        let record: Record = serde_json::from_str(json).map_err(|e| WriteError::Damaged(e.to_string()))?;
         let Ground { origin, owners, any, .. } = &*self.0.ground;
         Ok(record.restore(origin, if self.0.fault == Fault::OwnerCountedTwice { any } else { owners })?)
     }

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use vault::driver::{Lane, Store, Told, WriteError};
 use vault_core::{
     AfterCommit, Authority, Before, Brake, Clock, Commit, Count, Draft, Effect, Going, Input, LaneId, Line, LogEntry,
-    Permit, Record, Rejected, Shown, Signed, Stage, State, Step, Told as Heard, Unprepared, Why, Words, contact,
+    Now, Permit, Record, Rejected, Shown, Signed, Stage, State, Step, Told as Heard, Unprepared, Why, Words, contact,
     likeness,
 };
 
@@ -352,9 +352,10 @@ impl Store for MemoryStore {
         self.act(prepare).await.map(drop)
     }
 
-    async fn due(&self, now: Time) -> Result<Vec<TicketHash>, WriteError> {
-        let states = self.disk.states();
-        Ok(states.iter().filter(|s| s.ends_at().is_some_and(|end| end <= now)).map(State::ticket).collect())
+    async fn due(&self, now: Now) -> Result<Vec<TicketHash>, WriteError> {
+        let ends = |state: &&State| state.ends_at().is_some_and(|end| end <= now.time);
+        let waited = |state: &&State| state.waits_until().is_some_and(|until| until <= now.waited);
+        Ok(self.disk.states().iter().filter(|state| ends(state) || waited(state)).map(State::ticket).collect())
     }
 
     async fn open(&self, permit: Permit, request: RequestId) -> Result<(Receipt, Cursor), WriteError> {
@@ -406,7 +407,7 @@ impl MemoryStore {
             .iter()
             .rposition(|entry| of(&entry))
             .or_else(|| (self.disk.fault() == Fault::Unlogged).then(|| platter.log.len().checked_sub(1)).flatten());
-        let index = found.ok_or_else(|| WriteError::Invalid("the statement is not in the log".into()))?;
+        let index = found.ok_or_else(|| WriteError::Damaged("the statement is not in the log".into()))?;
         let (entry, size) = (&platter.log[index], platter.frontier.size());
         let node = |level, index| platter.nodes.get(&(level, index)).copied().ok_or(WriteError::Altered);
         let checkpoint = Checkpoint { origin: ground.origin.clone(), size, root: platter.frontier.root() };

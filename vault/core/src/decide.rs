@@ -234,7 +234,8 @@ fn refused(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
         return not_now(&state.stage);
     }
     let at = by.now.time;
-    let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at, told: silence(&state) }));
+    let told = silence(&state);
+    let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at, told, release: None }));
     Ok(step(State { stage, ..state }, Some((LeafKind::Refused, Vec::new())), vec![Effect::TellOwner], by.now))
 }
 
@@ -357,7 +358,8 @@ fn tick(state: State, by: &Authority<'_>) -> Result<Step, Rejected> {
         }
         // What cooled off too late was never collectable, and its visitor never heard of it.
         Stage::Cooling(ref release, _) if is_over(release, by) => {
-            let stage = Stage::Closed(Box::new(Closing { why: Why::Expired, at, told: silence(&state) }));
+            let (why, told) = (Why::Expired, silence(&state));
+            let stage = Stage::Closed(Box::new(Closing { why, at, told, release: state.stage.into_release() }));
             let effects = vec![Effect::TellOwner];
             Ok(step(State { stage, ..state }, Some((LeafKind::Expired, Vec::new())), effects, by.now))
         }
@@ -401,7 +403,8 @@ pub(crate) fn both(request: &Request) -> Vec<Effect> {
 /// Ends a request openly.
 fn close(state: State, why: Why, kind: LeafKind, now: Now) -> Step {
     let effects = both(&state.request);
-    let stage = Stage::Closed(Box::new(Closing { why, at: now.time, told: Told::Over }));
+    let release = state.stage.into_release();
+    let stage = Stage::Closed(Box::new(Closing { why, at: now.time, told: Told::Over, release }));
     step(State { stage, ..state }, Some((kind, Vec::new())), effects, now)
 }
 

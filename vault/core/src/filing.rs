@@ -102,7 +102,7 @@ fn first_stage(request: &Request, refused_at: Option<Time>, fresh: Nonce, now: T
     let named = request.filing.contact.is_some();
     if named && refused_at.is_some_and(|at| now < at.plus(limits::REFUSAL_LIFE)) {
         let told = Told::Nothing(request.lapses_at(), None);
-        return (Stage::Closed(Box::new(Closing { why: Why::Refused, at: now, told })), Vec::new());
+        return (Stage::Closed(Box::new(Closing { why: Why::Refused, at: now, told, release: None })), Vec::new());
     }
     match request.filing.subject {
         Subject::Item(_) => (Stage::Received, vec![Effect::Prepare(request.filing.ticket)]),

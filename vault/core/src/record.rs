@@ -31,8 +31,15 @@ enum StageRecord {
     AwaitingOwner { draft: Draft, pending: Option<Signed> },
     AwaitingVisitor { asked: Signed, draft: Option<Draft>, nonce: Nonce, pending: Option<Signed> },
     Cooling { signed: Signed, cooling: Cooling },
-    Released { signed: Signed, collections: Vec<CollectionId> },
-    Closed { why: Why, at: Time, told: ToldRecord },
+    Released(ReleaseRecord),
+    Closed { why: Why, at: Time, told: ToldRecord, release: Option<ReleaseRecord> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleaseRecord {
+    signed: Signed,
+    collections: Vec<CollectionId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,15 +79,22 @@ impl From<&State> for Record {
             Stage::Cooling(release, cooling) => {
                 StageRecord::Cooling { signed: release.signed().clone(), cooling: *cooling }
             }
-            Stage::Released(release) => {
-                StageRecord::Released { signed: release.signed().clone(), collections: release.collections().to_vec() }
-            }
-            Stage::Closed(closing) => {
-                StageRecord::Closed { why: closing.why, at: closing.at, told: ToldRecord::from(&closing.told) }
-            }
+            Stage::Released(release) => StageRecord::Released(ReleaseRecord::from(&**release)),
+            Stage::Closed(closing) => StageRecord::Closed {
+                why: closing.why,
+                at: closing.at,
+                told: ToldRecord::from(&closing.told),
+                release: closing.release.as_deref().map(ReleaseRecord::from),
+            },
         };
         let Request { filing, lane, filed_at } = state.request.clone();
         Self { filing, lane, filed_at, talk: state.talk.clone(), stage }
+    }
+}
+
+impl From<&Release> for ReleaseRecord {
+    fn from(release: &Release) -> Self {
+        Self { signed: release.signed().clone(), collections: release.collections().to_vec() }
     }
 }
 
@@ -112,11 +126,10 @@ impl Record {
                 Stage::AwaitingVisitor(Box::new(Asked { spoken: again.question(asked)?, draft, nonce, pending }))
             }
             StageRecord::Cooling { signed, cooling } => Stage::Cooling(Box::new(again.release(signed)?), cooling),
-            StageRecord::Released { signed, collections } => {
-                Stage::Released(Box::new(again.release(signed)?.with_collections(collections)))
-            }
-            StageRecord::Closed { why, at, told } => {
-                Stage::Closed(Box::new(Closing { why, at, told: again.told(told)? }))
+            StageRecord::Released(release) => Stage::Released(Box::new(again.collected(release)?)),
+            StageRecord::Closed { why, at, told, release } => {
+                let release = release.map(|release| again.collected(release)).transpose()?.map(Box::new);
+                Stage::Closed(Box::new(Closing { why, at, told: again.told(told)?, release }))
             }
         };
         Ok(State { request, talk: self.talk, stage })
@@ -134,6 +147,10 @@ impl Again<'_> {
     fn release(&self, signed: Signed) -> Result<Release, BadRecord> {
         let release = Release::verify(signed, self.vault, self.owners)?;
         if release.is_of(self.request) { Ok(release) } else { Err(BadRecord::OtherRequest) }
+    }
+
+    fn collected(&self, ReleaseRecord { signed, collections }: ReleaseRecord) -> Result<Release, BadRecord> {
+        Ok(self.release(signed)?.with_collections(collections))
     }
 
     fn spoken(&self, signed: Signed) -> Result<Spoken, BadRecord> {

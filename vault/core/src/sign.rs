@@ -108,7 +108,7 @@ fn refused(state: State, signed: Signed, said: Refusal, by: &Authority<'_>) -> R
         }
         None => (silence(&state), vec![Effect::TellOwner]),
     };
-    let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at: by.now.time, told }));
+    let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at: by.now.time, told, release: None }));
     Ok(signed_step(State { stage, ..state }, LeafKind::Refused, &entry, effects, by.now))
 }
 
@@ -139,7 +139,8 @@ fn revoked(state: State, signed: Signed, said: Revocation, by: &Authority<'_>) -
     } else {
         (Told::Over, both(&state.request))
     };
-    let stage = Stage::Closed(Box::new(Closing { why: Why::Revoked, at: by.now.time, told }));
+    let release = state.stage.into_release();
+    let stage = Stage::Closed(Box::new(Closing { why: Why::Revoked, at: by.now.time, told, release }));
     Ok(signed_step(State { stage, ..state }, LeafKind::Revoked, &signed, effects, by.now))
 }
 

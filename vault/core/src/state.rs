@@ -166,7 +166,8 @@ impl From<&Line> for SubjectLine {
 }
 
 /// How and when a request ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Closing {
     /// The cause.
     pub why: Why,
@@ -174,6 +175,8 @@ pub struct Closing {
     pub at: Time,
     /// What the visitor is told of a refusal or a revocation.
     pub told: Told,
+    /// What had been approved before, and who collected it: what left stays provable. Nothing is served from it.
+    pub(crate) release: Option<Box<Release>>,
 }
 
 /// What a visitor may know of an end.
@@ -290,6 +293,24 @@ impl Stage {
         }
     }
 
+    /// What was approved, whether or not it can be collected.
+    fn release(&self) -> Option<&Release> {
+        match self {
+            Self::Cooling(release, _) | Self::Released(release) => Some(release),
+            Self::Closed(closing) => closing.release.as_deref(),
+            Self::Received | Self::AwaitingAnswer(_) | Self::AwaitingOwner(..) | Self::AwaitingVisitor(_) => None,
+        }
+    }
+
+    /// As [`Self::release`], to be kept when the request ends.
+    pub(crate) fn into_release(self) -> Option<Box<Release>> {
+        match self {
+            Self::Cooling(release, _) | Self::Released(release) => Some(release),
+            Self::Closed(closing) => closing.release,
+            Self::Received | Self::AwaitingAnswer(_) | Self::AwaitingOwner(..) | Self::AwaitingVisitor(_) => None,
+        }
+    }
+
     /// What a statement about this stage must bear.
     pub fn nonce(&self) -> Option<Nonce> {
         match self {
@@ -349,20 +370,38 @@ impl State {
         self.request.filing.ticket
     }
 
-    /// When the passing of time alone changes it, at the earliest; `None` once it is closed and told.
+    /// What was approved, if anything was: it can be shown and proven after its end too.
+    pub fn release(&self) -> Option<&Release> {
+        self.stage.release()
+    }
+
+    /// When the wall clock alone changes it, at the earliest; `None` once it is closed and told.
     pub fn ends_at(&self) -> Option<Time> {
         match &self.stage {
             Stage::Received | Stage::AwaitingAnswer(_) | Stage::AwaitingOwner(..) | Stage::AwaitingVisitor(_) => {
                 Some(self.request.lapses_at())
             }
-            // Of this no wall clock knows the end.
-            Stage::Cooling(..) => Some(Time::from_unix(0)),
+            Stage::Cooling(release, Cooling { lapsed: true, .. }) => Some(release.not_after()),
+            Stage::Cooling(release, _) => Some(release.not_after().min(self.request.lapses_at())),
             Stage::Released(release) => Some(release.not_after()),
             // What is hidden comes out at the deadline, exactly as a lapse does.
             Stage::Closed(closing) => match closing.told {
                 Told::Nothing(until, _) => Some(until),
                 Told::Over | Told::Words(..) => None,
             },
+        }
+    }
+
+    /// When waiting alone changes it: once so much has been waited, as [`Now::waited`](crate::Now::waited) counts.
+    pub fn waits_until(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Cooling(_, cooling) => Some(cooling.until),
+            Stage::Received
+            | Stage::AwaitingAnswer(_)
+            | Stage::AwaitingOwner(..)
+            | Stage::AwaitingVisitor(_)
+            | Stage::Released(_)
+            | Stage::Closed(_) => None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::sign::Key;
 use shared::ids::{Digest, RequestId};
 use shared::limits;
 use shared::statement::{Approval, DeliveryMode, NAMESPACE, RecipientLine, Statement, SubjectLine};
+use shared::time::Time;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vault_core::{Choice, Draft, Line, Signed, Stage};
@@ -62,7 +63,7 @@ impl Owner {
             Self::not_twice(case, &key)?;
         }
         let cooling = self.about()?.cooling;
-        let not_after = crate::daemon::now().plus(terms.days.unwrap_or(DAYS) * 86_400);
+        let not_after = end(crate::daemon::now(), cooling, terms.days.unwrap_or(DAYS));
         let mut copy: Option<(Scratch, PathBuf)> = None;
         loop {
             let body = body(&bytes, draft, copy.as_ref().map(|(_, path)| path.clone()));
@@ -174,6 +175,11 @@ impl Owner {
         }
         Ok(data)
     }
+}
+
+/// The days of a release begin when it has cooled off: before that nobody can collect it.
+fn end(now: Time, cooling: u64, days: u64) -> Time {
+    now.plus((cooling + days * 86_400).min(limits::RELEASE_LIFE_MAX))
 }
 
 /// Why a request that nobody has decided has no draft, and what to do.

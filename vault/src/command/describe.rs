@@ -89,6 +89,14 @@ pub(super) fn describe(case: &Case, invocation: &Invocation) -> Vec<String> {
             lines.push(format!("  not collectable before {until}; this takes it back: {revoke}"));
         }
     }
+    if let Some(ended) = &case.ended {
+        let (begun, allowed) = (ended.collected, ended.collections);
+        lines.push(format!("approved   {}, until {}", size(ended.manifest.bytes), ended.manifest.not_after));
+        lines.push(format!("  sha256   {}", ended.manifest.sha256));
+        lines.push(format!("  collections begun: {begun} of {allowed}"));
+        let export = invocation.line(&format!("evidence export {} DIR", short(case.id)));
+        lines.push(format!("  it can be collected no more; what proves it:\n    {export}"));
+    }
     lines
 }
 
@@ -128,6 +136,7 @@ mod tests {
             note: None,
             draft: None,
             release: None,
+            ended: None,
         }
     }
 

@@ -8,18 +8,23 @@ use crate::disk::Disk;
 use crate::driver::{self, Driver};
 use crate::lanes::{LinkThread, Links};
 use crate::paths::Paths;
-use crate::store;
+use crate::store::{self, Writer};
 use node::files;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
 /// The longest that closing the store may take.
 const CLOSING: Duration = Duration::from_secs(10);
 const WRITER_ENDED: &str = "the store can no longer be written, and what was in progress may be lost; the log says why. Check \
                             the disk, then start the vault again";
+
+const PART_ENDED: &str = "a part of the vault has failed, and it stops rather than go on without it; the log says where. Nothing \
+                          that was acknowledged is lost: start it again, and report what the log says";
 
 /// Runs until a signal to stop.
 pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
@@ -50,11 +55,13 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
         let swept = vault.writer.act(|t| t.sweep_uploads().map(store::Done::quiet)).await;
         swept.map_err(StartError::from)?;
         let listener = bind(&socket)?;
-        tokio::spawn(desk::serve(listener, vault.clone(), links));
-        tokio::spawn(driver::prepare(driver.store.clone(), started.to_prepare));
-        tokio::spawn(driver::sweep(driver.store.clone(), driver.told.clone()));
+        let (store, told) = (&driver.store, &driver.told);
+        let mut parts = JoinSet::new();
+        parts.spawn(desk::serve(listener, vault.clone(), links));
+        parts.spawn(driver::prepare(store.clone(), told.clone(), started.to_prepare));
+        parts.spawn(driver::sweep(store.clone(), told.clone()));
         if let Some(interval) = sd_notify::watchdog_enabled() {
-            tokio::spawn(watchdog(interval / 2));
+            parts.spawn(watchdog(interval / 2, vault.writer.clone(), link.runtime()));
         }
         tracing::info!(
             "vault {} is open; log {} has {} entries",
@@ -66,6 +73,9 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
         let stopped = tokio::select! {
             () = signals.asked_to_stop() => Ok(()),
             _ = failed.changed() => Err(CommandError::Integrity(WRITER_ENDED.into())),
+            // None of them ends by itself.
+            _ = parts.join_next() => Err(CommandError::Failed(PART_ENDED.into())),
+            () = link.ended() => Err(CommandError::Failed(PART_ENDED.into())),
         };
         notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
@@ -116,11 +126,15 @@ impl Signals {
     }
 }
 
-async fn watchdog(interval: Duration) {
+/// Tells systemd that all is well, each time that the writer and the links' thread have shown that they still work: a beat that
+/// knew nothing of them would keep a vault alive that does nothing any more.
+async fn watchdog(interval: Duration, writer: Writer, links: Handle) {
     let mut beat = tokio::time::interval(interval);
     loop {
         beat.tick().await;
-        notify(&[NotifyState::Watchdog]);
+        if writer.answers().await && links.spawn(async {}).await.is_ok() {
+            notify(&[NotifyState::Watchdog]);
+        }
     }
 }
 

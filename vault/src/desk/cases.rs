@@ -66,7 +66,20 @@ impl Context {
             ticket: state.ticket(),
             note: note(&state.stage).or_else(|| self.changed(state)),
             draft: state.draft().filter(|_| matches!(state.stage, Stage::AwaitingOwner(..))).cloned(),
-            release: release(&state.stage, self.now),
+            release: state.release().filter(|_| !is_over(state)).map(|release| self.facts(state, release)),
+            ended: state.release().filter(|_| is_over(state)).map(|release| self.facts(state, release)),
+        }
+    }
+
+    fn facts(&self, state: &State, release: &Release) -> ReleaseFacts {
+        // If the machine runs until then, and nobody sets its clock.
+        let left = |until: u64| self.now.time.plus(until.saturating_sub(self.now.waited));
+        ReleaseFacts {
+            manifest: release.manifest().clone(),
+            collections: release.approval().collections,
+            collected: u32::try_from(release.collections().len()).unwrap_or(u32::MAX),
+            statement: Digest::of(release.signed().statement.as_bytes()),
+            cooling_until: state.waits_until().map(left),
         }
     }
 
@@ -150,25 +163,6 @@ fn note(stage: &Stage) -> Option<String> {
     }
 }
 
-fn release(stage: &Stage, now: Now) -> Option<ReleaseFacts> {
-    let facts = |release: &Release, cooling_until| ReleaseFacts {
-        manifest: release.manifest().clone(),
-        collections: release.approval().collections,
-        collected: u32::try_from(release.collections().len()).unwrap_or(u32::MAX),
-        statement: Digest::of(release.signed().statement.as_bytes()),
-        cooling_until,
-    };
-    match stage {
-        // If the machine runs until then, and nobody sets its clock.
-        Stage::Cooling(release, cooling) => {
-            let left = cooling.until.saturating_sub(now.waited);
-            Some(facts(release, Some(now.time.plus(left))))
-        }
-        Stage::Released(release) => Some(facts(release, None)),
-        Stage::Received
-        | Stage::AwaitingAnswer(_)
-        | Stage::AwaitingOwner(..)
-        | Stage::AwaitingVisitor(_)
-        | Stage::Closed(_) => None,
-    }
+fn is_over(state: &State) -> bool {
+    matches!(state.stage, Stage::Closed(_))
 }

@@ -91,7 +91,7 @@ pub(crate) enum DeskCall {
     },
     /// The paired receptions; answers [`DeskReply::Reception`]s, then [`DeskReply::Done`].
     Receptions,
-    /// The receipt of a release.
+    /// The receipt of an approval, at any time after it.
     Evidence {
         /// Which request.
         id: RequestId,
@@ -228,10 +228,13 @@ pub(crate) struct Case {
     /// Why an item could not be prepared.
     pub(crate) note: Option<String>,
     pub(crate) draft: Option<Draft>,
+    /// What is approved, and can be taken back.
     pub(crate) release: Option<ReleaseFacts>,
+    /// What had been approved before the request ended.
+    pub(crate) ended: Option<ReleaseFacts>,
 }
 
-/// A release as the owner sees it.
+/// What was approved, as the owner sees it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReleaseFacts {

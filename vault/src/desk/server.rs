@@ -75,13 +75,17 @@ impl Failure {
     fn kind(&self) -> FailureKind {
         match self {
             Self::Write(error) | Self::Upload(UploadError::Write(error)) => match error {
+                error if error.is_integrity() => FailureKind::Integrity,
                 WriteError::Rejected(Rejected::NotAccepted(_) | Rejected::Frozen | Rejected::Clock(_))
                 | WriteError::Published(_) => FailureKind::Refused,
-                WriteError::Record(_) | WriteError::Altered | WriteError::Sqlite(_) => FailureKind::Integrity,
                 WriteError::Rejected(_)
                 | WriteError::NoRequest
                 | WriteError::Conflict
                 | WriteError::Invalid(_)
+                | WriteError::Damaged(_)
+                | WriteError::Record(_)
+                | WriteError::Altered
+                | WriteError::Sqlite(_)
                 | WriteError::Full
                 | WriteError::Random => FailureKind::Failure,
                 WriteError::Lost | WriteError::Stopping => FailureKind::Unsettled,
@@ -263,9 +267,10 @@ impl Desk {
             return Err(WriteError::Rejected(Rejected::Stage(name)).into());
         };
         let readers = self.vault.readers.clone();
-        let opened = readers.read(|c| store::preview(c, &draft)).map_err(WriteError::from)?;
-        let cursor = opened.ok_or_else(|| Failure::Invalid("the draft's bytes are not in the store".into()))?;
-        self.item_of_list(&DeskReply::Payload { bytes: draft.bytes }).await?;
+        let bytes = draft.bytes;
+        let opened = blocking(move || readers.read(|c| store::preview(c, &draft)).map_err(WriteError::from)).await?;
+        let cursor = opened.ok_or_else(|| WriteError::Damaged("the draft's bytes are not in the store".into()))?;
+        self.item_of_list(&DeskReply::Payload { bytes }).await?;
         // From here on a reply would pass for bytes of the draft: what fails ends the connection, and the owner's process
         // misses the rest.
         if let Err(error) = self.send_draft(cursor).await {
@@ -396,15 +401,16 @@ impl Desk {
     }
 
     async fn evidence(&self, id: RequestId) -> Result<DeskReply, Failure> {
-        let (Stage::Released(release) | Stage::Cooling(release, _)) = self.state(id).await?.stage else {
-            return Err(Failure::Invalid("there is evidence of a release only; this request is not released".into()));
-        };
+        let state = self.state(id).await?;
+        let name = state.stage.name();
         let vault = self.vault.clone();
         let evidence = blocking(move || {
+            let Some(release) = state.release() else { return Ok(None) };
             let receipt = evidence::receipt(&vault.notary, id, Kind::Approved, release.signed())?;
-            Ok(Evidence { manifest: release.manifest().clone(), receipt })
+            Ok(Some(Evidence { manifest: release.manifest().clone(), receipt }))
         });
-        Ok(DeskReply::Evidence(Box::new(evidence.await?)))
+        let none = || Failure::Invalid(format!("there is evidence of approvals; this request is {name}, without one"));
+        Ok(DeskReply::Evidence(Box::new(evidence.await?.ok_or_else(none)?)))
     }
 
     /// Tells of changes until the owner's process goes away.
@@ -417,6 +423,39 @@ impl Desk {
                 changed = news.changed() => if changed.is_err() { return Ok(None) },
                 _ = self.stream.read(&mut byte) => return Ok(None),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::StartError;
+    use rusqlite::{Error, ffi};
+
+    /// The same failure has the same exit code when the vault starts and when a command meets it.
+    #[test]
+    fn damage_is_told_from_a_failing_disk_here_as_at_the_start() {
+        let sqlite = |code| WriteError::from(Error::SqliteFailure(ffi::Error::new(code), None));
+        for (error, damage) in [
+            (WriteError::Damaged("a stored request cannot be read".into()), true),
+            (WriteError::Altered, true),
+            (sqlite(ffi::SQLITE_CORRUPT), true),
+            (sqlite(ffi::SQLITE_NOTADB), true),
+            (WriteError::from(Error::QueryReturnedNoRows), true),
+            (sqlite(ffi::SQLITE_IOERR), false),
+            (sqlite(ffi::SQLITE_BUSY), false),
+            (sqlite(ffi::SQLITE_CANTOPEN), false),
+            (sqlite(ffi::SQLITE_FULL), false),
+            (WriteError::Invalid("no reception of that name is paired".into()), false),
+            (WriteError::NoRequest, false),
+        ] {
+            let words = error.to_string();
+            assert_eq!(error.is_integrity(), damage, "{words}");
+            let failure = Failure::Write(error);
+            assert_eq!(failure.kind() == FailureKind::Integrity, damage, "{words}");
+            let Failure::Write(error) = failure else { continue };
+            assert_eq!(StartError::from(error).code() == node::exit::INTEGRITY, damage, "{words}");
         }
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn list(connection: &Connection) -> Result<Vec<Lane>, WriteError> {
     let rows = rows.query_map([], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?, r.get::<_, i64>(2)?)))?;
     rows.map(|row| {
         let (id, line, paired_at) = row?;
-        let line = line.parse().map_err(|e| WriteError::Invalid(format!("a stored pairing cannot be read: {e}")))?;
+        let line = line.parse().map_err(|e| WriteError::Damaged(format!("a stored pairing cannot be read: {e}")))?;
         Ok(Lane { id: LaneId(id), line, paired_at: Time::from_unix(paired_at.unsigned_abs()) })
     })
     .collect()

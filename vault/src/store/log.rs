@@ -125,7 +125,7 @@ pub(crate) fn proven(
         let Ok(leaf) = Leaf::parse(&bytes) else { continue };
         if leaf.kind == kind && leaf.commitment == tlog::commitment(&salt, parts) {
             let index = index.unsigned_abs();
-            let tip = sign(frontier_at(connection, index + 1).map_err(WriteError::Invalid)?);
+            let tip = sign(frontier_at(connection, index + 1).map_err(WriteError::Damaged)?);
             let path = tlog::inclusion(index, tip.size(), |level, index| node(connection, level, index))?;
             return Ok(Some(Proven { leaf, index, salt, path, note: tip.note }));
         }

@@ -11,7 +11,8 @@ use shared::text::Text;
 use shared::time::Time;
 use shared::tlog::Origin;
 use vault_core::{
-    AfterCommit, Before, Count, Draft, Input, LaneId, Line, Owners, Record, Rejected, State, Step, contact, likeness,
+    AfterCommit, Before, Count, Draft, Input, LaneId, Line, Now, Owners, Record, Rejected, State, Step, contact,
+    likeness,
 };
 
 /// Seconds.
@@ -148,8 +149,8 @@ impl Transaction<'_> {
     }
 
     fn insert(&self, state: &State) -> Result<(), WriteError> {
-        let query = "INSERT INTO request (id, ticket, lane, filed_at, likeness, contact, undecided, ends_at, refused_at, record) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let query = "INSERT INTO request (id, ticket, lane, filed_at, likeness, contact, undecided, ends_at, \
+                     waits_until, refused_at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let request = &state.request;
         self.connection.prepare_cached(query)?.execute(params![
             request.id().0,
@@ -160,6 +161,7 @@ impl Transaction<'_> {
             contact(&request.filing, request.lane).map(|c| c.0),
             state.stage.is_undecided(),
             state.ends_at().map(|t| row(t.unix())),
+            state.waits_until().map(row),
             // One that was refused because another had been does not prolong that.
             None::<i64>,
             json(&Record::from(state))?,
@@ -168,13 +170,14 @@ impl Transaction<'_> {
     }
 
     fn update(&self, state: &State) -> Result<(), WriteError> {
-        let query = "UPDATE request SET undecided = ?3, ends_at = ?4, refused_at = CASE WHEN undecided = 1 THEN ?5 ELSE refused_at END, record = ?6 \
-                     WHERE id = ?1 AND ticket = ?2";
+        let query = "UPDATE request SET undecided = ?3, ends_at = ?4, waits_until = ?5, refused_at = CASE WHEN undecided = 1 \
+                     THEN ?6 ELSE refused_at END, record = ?7 WHERE id = ?1 AND ticket = ?2";
         let changed = self.connection.prepare_cached(query)?.execute(params![
             state.request.id().0,
             state.ticket().0,
             state.stage.is_undecided(),
             state.ends_at().map(|t| row(t.unix())),
+            state.waits_until().map(row),
             state.refused_at().map(|t| row(t.unix())),
             json(&Record::from(state))?,
         ])?;
@@ -247,7 +250,7 @@ fn text(row: &Row<'_>) -> Result<String, rusqlite::Error> {
 
 fn restore(json: &str, vault: &Origin, owners: &Owners) -> Result<State, WriteError> {
     let record: Record =
-        serde_json::from_str(json).map_err(|_| WriteError::Invalid("a stored request cannot be read".into()))?;
+        serde_json::from_str(json).map_err(|_| WriteError::Damaged("a stored request cannot be read".into()))?;
     Ok(record.restore(vault, owners)?)
 }
 
@@ -270,9 +273,7 @@ pub(crate) fn list(
     vault: &Origin,
     owners: &Owners,
 ) -> Result<Vec<State>, WriteError> {
-    // Within a JSON string both quotation marks would be escaped (RFC 8259, section 7), so the words stand for the stage alone.
-    let query = "SELECT record FROM request WHERE undecided = 1 OR ?1 OR instr(record, '\"cooling\":') > 0 ORDER BY \
-                 filed_at, id";
+    let query = "SELECT record FROM request WHERE undecided = 1 OR ?1 OR waits_until IS NOT NULL ORDER BY filed_at, id";
     let mut rows = connection.prepare_cached(query)?;
     let rows = rows.query_map([all], text)?;
     rows.map(|json| restore(&json?, vault, owners)).collect()
@@ -299,8 +300,9 @@ fn time(seconds: i64) -> Time {
     Time::from_unix(seconds.unsigned_abs())
 }
 
-/// Tickets whose request the passing of time has ended but nobody has closed.
-pub(crate) fn due(connection: &Connection, now: Time) -> Result<Vec<TicketHash>, rusqlite::Error> {
-    let mut rows = connection.prepare_cached("SELECT ticket FROM request WHERE ends_at <= ?1")?;
-    rows.query_map([row(now.unix())], |r| r.get(0).map(TicketHash))?.collect()
+/// Tickets whose request the passing of time has changed but nobody has moved along.
+pub(crate) fn due(connection: &Connection, now: Now) -> Result<Vec<TicketHash>, rusqlite::Error> {
+    let query = "SELECT ticket FROM request WHERE ends_at <= ?1 OR waits_until <= ?2";
+    let mut rows = connection.prepare_cached(query)?;
+    rows.query_map([row(now.time.unix()), row(now.waited)], |r| r.get(0).map(TicketHash))?.collect()
 }

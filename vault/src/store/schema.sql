@@ -1,4 +1,4 @@
--- Version 3; versions 1 and 2 were never released. Forward only: a later version appends a new file and raises user_version.
+-- Version 4; versions 1 to 3 were never released. Forward only: a later version appends a new file and raises user_version.
 CREATE TABLE lane (
   id INTEGER PRIMARY KEY,
   pin BLOB NOT NULL UNIQUE,
@@ -37,7 +37,9 @@ CREATE TABLE request (
   ticket BLOB NOT NULL,
   lane INTEGER NOT NULL REFERENCES lane (id),
   undecided INTEGER NOT NULL,
+  -- When it changes by itself: by the wall clock, in seconds of Unix time, and by what the vault has waited, in seconds.
   ends_at INTEGER,
+  waits_until INTEGER,
   filed_at INTEGER NOT NULL,
   -- Hashes of the words, for those that are alike and for one contact's quota.
   likeness BLOB NOT NULL,
@@ -50,6 +52,7 @@ CREATE INDEX request_by_contact ON request (contact, filed_at) WHERE contact IS 
 CREATE INDEX request_by_time ON request (filed_at);
 CREATE INDEX request_by_likeness ON request (likeness);
 CREATE INDEX request_by_end ON request (ends_at) WHERE ends_at IS NOT NULL;
+CREATE INDEX request_by_wait ON request (waits_until) WHERE waits_until IS NOT NULL;
 
 CREATE TABLE publication (
   version INTEGER PRIMARY KEY,
@@ -81,4 +84,4 @@ CREATE TABLE node (
   PRIMARY KEY (level, idx)
 ) STRICT, WITHOUT ROWID;
 
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

@@ -94,5 +94,5 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<String, WriteError> {
 }
 
 pub(super) fn value<T: DeserializeOwned>(json: &str) -> Result<T, WriteError> {
-    serde_json::from_str(json).map_err(|_| WriteError::Invalid("a stored record cannot be read".into()))
+    serde_json::from_str(json).map_err(|_| WriteError::Damaged("a stored record cannot be read".into()))
 }

@@ -5,6 +5,7 @@
 mod attacks;
 mod batches;
 mod damage;
+mod ends;
 mod filings;
 mod full;
 mod logs;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use vault_core::{Choice, Draft, Effect, Input, LaneId, Owners, Signed, State, approval};
+use vault_core::{Choice, Draft, Effect, Input, LaneId, Now, Owners, Signed, State, approval};
 
 /// Nothing here takes as long.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -58,12 +59,14 @@ struct Place {
     _kept: tempfile::TempDir,
     origin: Origin,
     owners: Arc<Owners>,
+    cooling: u64,
 }
 
 /// A store with its writer, and what the rest of a daemon would hear.
 struct Running {
     writer: Writer,
     readers: Readers,
+    clock: Arc<Timekeeper>,
     heard: Receiver<Heard>,
     /// Dropped last.
     end: End,
@@ -129,7 +132,7 @@ impl Place {
         let signers = Signers::of(vec![PublicKey::from_openssh(&public).unwrap()]);
         let origin = Origin::new("vault.example.org/3f2a").unwrap();
         let owners = Arc::new(Owners::new(signers, 1).unwrap());
-        let place = Self { folder, _kept: kept, origin, owners };
+        let place = Self { folder, _kept: kept, origin, owners, cooling: 0 };
         super::create(&place.file(), &place.key()).unwrap();
         let connection = super::open(&place.file(), &place.key()).unwrap();
         let tip = Tip::sign(Frontier::new(), &place.origin, &log_key());
@@ -151,7 +154,7 @@ impl Place {
     }
 
     fn ground(&self) -> Ground {
-        Ground { vault: self.origin.clone(), owners: self.owners.clone(), cooling: 0 }
+        Ground { vault: self.origin.clone(), owners: self.owners.clone(), cooling: self.cooling }
     }
 
     fn run(&self) -> Running {
@@ -163,11 +166,11 @@ impl Place {
         let tip = Tip::sign(super::frontier(&connection).unwrap(), &self.origin, &log_key());
         let (tell, heard) = channel();
         let standing = super::standing(&connection).unwrap();
-        let clock = Timekeeper::new(standing.clock, Box::new(move || reading(clock())));
-        let hooks = hooks(&tell, Arc::new(clock));
+        let clock = Arc::new(Timekeeper::new(standing.clock, Box::new(move || reading(clock()))));
+        let hooks = hooks(&tell, clock.clone());
         let writer = Writer::start(connection, self.ground(), tip, standing.brake, log_key(), hooks).unwrap();
         let end = End(writer.ended());
-        Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), heard, end }
+        Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), clock, heard, end }
     }
 
     /// `ssh-keygen`'s signature over `statement`.
@@ -249,6 +252,10 @@ impl Running {
         draft
     }
 
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
     fn count(&self, query: &str) -> i64 {
         self.readers.read(|c| c.query_row(query, [], |r| r.get::<_, i64>(0))).unwrap()
     }
@@ -260,7 +267,7 @@ impl Running {
 
     /// Ends the writer's thread and waits until it has closed the file.
     fn stop(self) {
-        let Self { writer, readers, heard, end: _end } = self;
+        let Self { writer, readers, clock: _, heard, end: _end } = self;
         // The last connection to close empties the write-ahead log, which one that can only read cannot do.
         drop(readers);
         drop(writer);

@@ -38,9 +38,12 @@ pub enum WriteError {
     /// One id, two filings.
     #[error("the same request was filed before with other words")]
     Conflict,
-    /// In words.
+    /// What was asked for cannot be done; in words.
     #[error("{0}")]
     Invalid(String),
+    /// What is stored is not what was written; in words.
+    #[error("{0}; restore the store from a backup")]
+    Damaged(String),
     /// What is stored does not verify.
     #[error("the stored request cannot be trusted: {0}")]
     Record(#[from] vault_core::BadRecord),
@@ -68,14 +71,13 @@ impl WriteError {
     /// Whether stored data is in doubt, and not only the disk or the moment.
     pub(crate) fn is_integrity(&self) -> bool {
         match self {
-            Self::Record(_) | Self::Altered | Self::Invalid(_) => true,
-            Self::Sqlite(e) => {
-                !matches!(e.sqlite_error_code(), Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseBusy))
-            }
+            Self::Record(_) | Self::Altered | Self::Damaged(_) => true,
+            Self::Sqlite(e) => !e.sqlite_error_code().is_some_and(is_of_the_moment),
             Self::Rejected(_)
             | Self::Published(_)
             | Self::NoRequest
             | Self::Conflict
+            | Self::Invalid(_)
             | Self::Full
             | Self::Lost
             | Self::Random
@@ -87,6 +89,20 @@ impl WriteError {
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Full | Self::Lost | Self::Random | Self::Sqlite(_)) && !self.is_integrity()
     }
+}
+
+/// Whether the disk or the machine failed, and the data need not be at fault.
+fn is_of_the_moment(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::CannotOpen
+            | ErrorCode::OutOfMemory
+            | ErrorCode::PermissionDenied
+            | ErrorCode::ReadOnly
+    )
 }
 
 impl From<rusqlite::Error> for WriteError {
@@ -180,6 +196,11 @@ impl Writer {
     /// Hears of the thread's end: it closes when the store is closed.
     pub(crate) fn ended(&self) -> watch::Receiver<()> {
         self.ended.clone()
+    }
+
+    /// Whether the thread still ends what it is given; known once it has. A disk that refuses is an answer, too.
+    pub(crate) async fn answers(&self) -> bool {
+        !matches!(self.act(|_| Ok(Done::quiet(()))).await, Err(WriteError::Stopping))
     }
 
     /// The log's tip; covers everything that any answer so far told of.

@@ -5,7 +5,6 @@ use crate::{Authority, Cooling, Doubt, Going, Input, NotAccepted, Now, Rejected,
 use shared::limits;
 use shared::message::View;
 use shared::statement::Approval;
-use shared::time::Time;
 use shared::tlog::LeafKind;
 
 fn tick(world: &World, state: State, seconds: u64) -> Result<Step, Rejected> {
@@ -22,7 +21,8 @@ fn nothing_is_collectable_before_its_end_and_the_visitor_sees_no_difference() {
     assert_eq!((entry.kind, entry.parts, named(&effects)), (LeafKind::Approved, signed.parts(), "owner".into()));
     let Stage::Cooling(release, cooling) = &state.stage else { panic!("{}", state.stage.name()) };
     assert_eq!((release.signed(), *cooling), (&signed, Cooling { until: 100, lapsed: false }));
-    assert_eq!(state.ends_at(), Some(Time::from_unix(0)), "only the monotonic clock knows when");
+    // Whichever comes first: what the monotonic clock ends, or what the wall clock does.
+    assert_eq!((state.waits_until(), state.ends_at()), (Some(100), Some(at(1000))));
     for seconds in [2, 99, 100, 999] {
         assert_eq!(state.shown().view(at(seconds)), View::Waiting);
         assert_eq!(
@@ -82,7 +82,9 @@ fn beyond_the_deadline_of_its_request_it_lapses_first_like_what_is_undecided() {
         assert_eq!(tick(&world, real.0.clone(), end).err(), Some(Rejected::Stage("approved, cooling off")));
     }
     world.brake = Going::On;
+    assert_eq!(cooling.ends_at(), Some(at(end)));
     let lapsed = world.moved(cooling, Input::Tick, at(end));
+    assert_eq!(lapsed.ends_at(), Some(at(2 * end)));
     // Back before the deadline, it can still not be withdrawn.
     assert_eq!(
         world.step(lapsed.clone(), Input::Withdrawn, at(end - 1)).err(),
@@ -97,6 +99,14 @@ fn beyond_the_deadline_of_its_request_it_lapses_first_like_what_is_undecided() {
     let released = tick(&world, lapsed, end + 2).unwrap();
     assert!(is_released(&released.next));
     assert_eq!(outcome(released), "released: released: visitor owner");
+}
+
+#[test]
+fn nothing_else_waits_for_the_monotonic_clock() {
+    let world = World::new();
+    for (stage, state) in world.stages() {
+        assert_eq!(state.waits_until().is_some(), stage == "cooling", "{stage}");
+    }
 }
 
 /// The vault was off, or stopped, until it was too late: the log does not say that anything could be collected.

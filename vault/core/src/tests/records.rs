@@ -18,7 +18,7 @@ fn restored(world: &World, stored: Value) -> Result<State, BadRecord> {
 }
 
 /// Where the stored form of each stage that depends on a signature has it.
-const SIGNED: [(&str, &str); 7] = [
+const SIGNED: [(&str, &str); 11] = [
     ("asked", "/stage/awaiting_visitor/asked"),
     ("asked about a blank", "/stage/awaiting_visitor/asked"),
     ("cooling", "/stage/cooling/signed"),
@@ -26,6 +26,10 @@ const SIGNED: [(&str, &str); 7] = [
     ("collected", "/stage/released/signed"),
     ("refused with words", "/stage/closed/told/words/refusal"),
     ("refused while asked", "/stage/closed/told/nothing/question"),
+    ("withdrawn unseen", "/stage/closed/release/signed"),
+    ("revoked", "/stage/closed/release/signed"),
+    ("revoked while cooling", "/stage/closed/release/signed"),
+    ("expired", "/stage/closed/release/signed"),
 ];
 
 /// The stored form of `stage` with `signed` in it.
@@ -71,7 +75,8 @@ fn what_few_have_signed_comes_back_as_it_was() {
 #[test]
 fn a_stored_release_is_only_as_good_as_its_signature() {
     let world = World::new();
-    for stage in ["cooling", "released", "collected"] {
+    for stage in ["cooling", "released", "collected", "withdrawn unseen", "revoked", "revoked while cooling", "expired"]
+    {
         let right = world.signed(1, &draft(1), 2);
         assert!(restored(&world, with(&world, stage, &right)).is_ok());
         let mut more = world.approval(1, &draft(1), 2);
@@ -177,12 +182,13 @@ fn a_record_in_another_form_is_not_read() {
     let world = World::new();
     let good = stored(&world.released(1));
     assert_eq!(good["filed_at"], at(0).unix());
-    let changes: [fn(&mut Value); 6] = [
+    let changes: [fn(&mut Value); 7] = [
         |v| v["extra"] = true.into(),
         |v| v["filing"]["extra"] = true.into(),
         |v| v["stage"]["released"]["extra"] = true.into(),
         |v| v["stage"]["released"]["signed"]["extra"] = true.into(),
         |v| v["stage"] = "released".into(),
+        |v| v["stage"] = json!({"closed": {"why": "expired", "at": 0, "told": "over", "release": {"extra": true}}}),
         |v| v["talk"] = json!([{"question": "00"}]),
     ];
     for change in changes {

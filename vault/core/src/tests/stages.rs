@@ -59,7 +59,7 @@ const INPUTS: [&str; 15] = [
 /// `.` is a rejection that names the stage, `kind` one that names the statement's kind, `closed` one that says that the
 /// question no longer waits.
 #[rustfmt::skip]
-const OUTCOMES: [(&str, &str); 20] = [
+const OUTCOMES: [(&str, &str); 21] = [
     // prepared unprepared composed approval question words no-words revocation publication refused answer other withdrawn collect tick
     ("received",             "prepared unprep . . . . . . . refused . . gone . ."),
     ("question",             ". . composed . asked worded refused . kind refused . . gone . ."),
@@ -77,6 +77,7 @@ const OUTCOMES: [(&str, &str); 20] = [
     ("refused with words",   ". . . . . . . . . . . . . . ."),
     ("refused while asked",  ". . . . . . . . . . unread unread gone/ref . ."),
     ("withdrawn",            ". . . . . . . . . . . . . . ."),
+    ("withdrawn unseen",     ". . . . . . . . . . . . . . ."),
     ("revoked",              ". . . . . . . . . . . . . . ."),
     ("revoked while cooling",". . . . . . . . . . . . gone/rev . ."),
     ("lapsed",               ". . . . . . . . . . . . . . ."),
@@ -183,8 +184,8 @@ fn at_its_deadline_only_time_moves_a_request() {
 #[test]
 fn a_release_at_its_end_can_only_expire_or_be_taken_back() {
     let world = World::new();
-    for (stage, ends) in [("cooling", Time::from_unix(0)), ("released", at(1000)), ("collected", at(1000))] {
-        assert_eq!(world.stage(stage).ends_at(), Some(ends), "{stage}");
+    for stage in ["cooling", "released", "collected"] {
+        assert_eq!(world.stage(stage).ends_at(), Some(at(1000)), "{stage}");
         for name in INPUTS {
             let (state, end) = (world.stage(stage), at(1000));
             let (input, word) = (input(&world, name, &state, end), state.stage.name());
@@ -204,6 +205,40 @@ fn a_release_at_its_end_can_only_expire_or_be_taken_back() {
                 (Ok(step), _) => panic!("{name} at {stage}: {}", outcome(step)),
             }
         }
+    }
+}
+
+/// "What left, and who said so" is asked years later.
+#[test]
+fn what_was_approved_stays_provable_after_every_end_of_it() {
+    let world = World::new();
+    let ends = |state: &State| {
+        let revoked = world.revoked(state.clone(), at(10));
+        // Seen or unseen, and once what was hidden has come out or was withdrawn.
+        let hidden = matches!(state.stage, Stage::Cooling(..));
+        let later = [(Input::Withdrawn, at(11)), (Input::Tick, at(limits::ASKING_LIFE))].into_iter();
+        let later = later.filter(|_| hidden).map(|(input, now)| world.moved(revoked.clone(), input, now));
+        let mut ends: Vec<State> = later.collect();
+        ends.extend([revoked, world.moved(state.clone(), Input::Tick, at(1000))]);
+        ends.extend(world.step(state.clone(), Input::Withdrawn, at(10)).ok().map(|step| step.next));
+        ends
+    };
+    for (stage, begun, count) in [("cooling", 0, 5), ("released", 0, 3), ("collected", 1, 2)] {
+        let (state, signed) = (world.stage(stage), world.signed(1, &draft(1), 2));
+        let ends = ends(&state);
+        assert_eq!(ends.len(), count, "{stage}");
+        for end in ends {
+            assert!(matches!(end.stage, Stage::Closed(_)));
+            let (kept, word) = (end.release().unwrap(), end.stage.name());
+            assert_eq!(kept.signed(), &signed, "{stage}, {word}");
+            assert_eq!((kept.collections().len(), end.release()), (begun, state.release()), "{stage}, {word}");
+            // Nothing is served from it.
+            assert_eq!(world.step(end.clone(), collect(1, 0), at(11)).err(), Some(Rejected::Stage(word)));
+        }
+    }
+    for (stage, state) in world.stages() {
+        let approved = matches!(stage, "withdrawn unseen" | "expired" | "cooling" | "released" | "collected");
+        assert_eq!(state.release().is_some(), approved || stage.starts_with("revoked"), "{stage}");
     }
 }
 

@@ -268,6 +268,7 @@ impl World {
             ("refused with words", refused(Some(NO))),
             ("refused while asked", self.moved(asked(), Input::Refused, at(3))),
             ("withdrawn", self.moved(awaiting(), Input::Withdrawn, at(2))),
+            ("withdrawn unseen", self.moved(self.cooling(1), Input::Withdrawn, at(4))),
             ("revoked", self.revoked(self.released(1), at(4))),
             ("revoked while cooling", self.revoked(self.cooling(1), at(4))),
             ("lapsed", self.moved(awaiting(), Input::Tick, at(shared::limits::ASKING_LIFE))),

@@ -147,3 +147,17 @@ async fn a_caller_that_goes_away_loses_nothing_that_was_begun() {
     assert!(finish(release, vec![last]).await[0].is_ok());
     assert!(running.state(&place, 1).is_some());
 }
+
+/// The watchdog asks this: a thread that hangs must not pass for one that works.
+#[tokio::test]
+async fn the_writer_answers_when_it_has_ended_what_it_was_given_and_not_before() {
+    let place = Place::new();
+    let running = place.run();
+    let release = busy(&running).await;
+    let writer = running.writer.clone();
+    let asked = tokio::spawn(async move { writer.answers().await });
+    tokio::task::yield_now().await;
+    assert!(!asked.is_finished(), "it hangs, and nobody can know that it will go on");
+    drop(release);
+    assert!(asked.await.unwrap());
+}

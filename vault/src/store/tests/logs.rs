@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use shared::ids::{CollectionId, Digest, ItemId, Nonce};
 use shared::message::Subject;
 use shared::publication::Bundle;
-use shared::receipt::Kind;
+use shared::receipt::{Kind, Receipt};
 use shared::sshsig::{PublicKey, Signers};
 use shared::statement::{Publication, Statement};
 use shared::text::Text;
@@ -120,12 +120,17 @@ async fn every_leaf_of_200_mixed_operations_is_proven_under_the_signed_checkpoin
     // A month later everything that time ends is ended, and the log continues the same tree.
     let running = place.run_at(next_month);
     assert_eq!(running.writer.tip().note, tip.note);
-    for ticket in running.readers.read(|c| crate::store::due(c, next_month())).unwrap() {
+    for ticket in running.readers.read(|c| crate::store::due(c, running.now())).unwrap() {
         running.act(move |t| t.decide(ticket, Input::Tick)).await.unwrap();
     }
     assert!(running.writer.tip().size() > tip.size());
     all_proven(&place, &running);
-    assert_eq!(running.count("SELECT count(*) FROM request WHERE undecided = 1 OR ends_at IS NOT NULL"), 0);
+    assert_eq!(
+        running.count(
+            "SELECT count(*) FROM request WHERE undecided = 1 OR ends_at IS NOT NULL OR waits_until IS NOT NULL"
+        ),
+        0
+    );
 }
 
 #[tokio::test]
@@ -137,13 +142,7 @@ async fn a_release_has_a_receipt_that_anybody_can_verify() {
     live(&place, &running, item, 7).await;
     let Stage::Released(release) = running.state(&place, 4).unwrap().stage else { panic!("not released") };
     let key = VerifierKey::of(place.origin.clone(), &log_key());
-    let notary = Notary {
-        readers: running.readers.clone(),
-        origin: place.origin.clone(),
-        owners: place.owners.clone(),
-        log_key: log_key(),
-    };
-    let request = ticket(4).request();
+    let (notary, request) = (notary(&place, &running), ticket(4).request());
     let receipt = crate::evidence::receipt(&notary, request, Kind::Approved, release.signed()).unwrap();
     let approval = Statement::Approval(release.approval().clone());
     assert_eq!(receipt.verify(place.owners.signers(), &key), Ok(approval));
@@ -154,6 +153,37 @@ async fn a_release_has_a_receipt_that_anybody_can_verify() {
     for (kind, signed) in [(Kind::Refused, release.signed().clone()), (Kind::Approved, other_signed(release.signed()))]
     {
         assert!(crate::evidence::receipt(&notary, request, kind, &signed).is_err(), "{kind:?}");
+    }
+}
+
+/// "What left, when, to whom, and who said so" is asked after it has expired, too.
+#[tokio::test]
+async fn the_receipt_stays_when_the_release_is_over() {
+    let place = Place::new();
+    let running = place.run();
+    let item = running.add("Curriculum vitae", b"Sam Sample").await;
+    live(&place, &running, item, 4).await;
+    let before = receipt(&place, &running, 4);
+    running.stop();
+    let running = place.run_at(next_month);
+    running.act(move |t| t.decide(ticket(4), Input::Tick)).await.unwrap();
+    let state = running.state(&place, 4).unwrap();
+    assert_eq!((state.stage.name(), state.release().map(|release| release.collections().len())), ("expired", Some(2)));
+    assert_eq!(receipt(&place, &running, 4), before);
+}
+
+fn receipt(place: &Place, running: &Running, who: u32) -> Receipt {
+    let state = running.state(place, who).unwrap();
+    let signed = state.release().unwrap().signed();
+    crate::evidence::receipt(&notary(place, running), state.request.id(), Kind::Approved, signed).unwrap()
+}
+
+fn notary(place: &Place, running: &Running) -> Notary {
+    Notary {
+        readers: running.readers.clone(),
+        origin: place.origin.clone(),
+        owners: place.owners.clone(),
+        log_key: log_key(),
     }
 }
 

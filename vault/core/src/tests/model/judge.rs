@@ -7,7 +7,7 @@ use super::driver::{OTHERS_AT, OTHERS_FILED};
 use super::known::Known;
 use super::papers::{Sheet, Text};
 use super::world::{Hands, REQUESTS, Seen, World};
-use crate::{Now, Rejected, Stage};
+use crate::{Now, Rejected, Release, Stage};
 use shared::ids::Digest;
 use shared::limits;
 use shared::statement::{FreezeAction, RecipientLine, Statement};
@@ -57,6 +57,7 @@ invariants! {
     Doubt = "a doubtful clock releases nothing",
     Words = "no words to a visitor without signatures",
     Restores = "a restart restores every row",
+    Provable = "what was approved stays provable",
     Forged = "a forgery changes nothing",
     Stop = "what stops a release is never refused",
 }
@@ -269,10 +270,20 @@ pub(super) fn world(next: &mut World) {
         let words =
             case.state.words().is_none() || case.words.is_some_and(|text| next.pile.count(text) >= next.setup().quorum);
         next.must(Invariant::Words, words);
+        next.must(Invariant::Provable, seen.approved.is_none_or(|text| is_kept(&case, &text, &seen)));
         next.must(Invariant::LookAlike, seen.twin.is_none_or(|twin| alike(&case, &twin, next.now().time)));
     }
     next.must(Invariant::Restores, next.disk.brake.restores);
     next.must(Invariant::Quota, within_quota(next));
+}
+
+/// Whether the row still has what owners approved, and how often that was collected.
+fn is_kept(case: &Case, text: &Text, seen: &Seen) -> bool {
+    let right = |release: &Release| {
+        let begun = u32::try_from(release.collections().len()).unwrap_or(u32::MAX);
+        Some(release.approval()) == approval(text) && begun == seen.collected.count_ones()
+    };
+    case.state.release().is_some_and(right)
 }
 
 /// Whether a visitor sees the same of both, until the request's own deadline.
