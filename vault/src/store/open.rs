@@ -26,9 +26,9 @@ impl StoreKey {
 }
 
 const SCHEMA: &str = include_str!("schema.sql");
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// Formats that were never released.
-const EARLY: RangeInclusive<i64> = 1..=2;
+const EARLY: RangeInclusive<i64> = 1..=3;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]

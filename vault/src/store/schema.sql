@@ -1,4 +1,4 @@
--- Version 3; versions 1 and 2 were never released. Forward only: a later version appends a new file and raises user_version.
+-- Version 4; versions 1 to 3 were never released. Forward only: a later version appends a new file and raises user_version.
 CREATE TABLE lane (
   id INTEGER PRIMARY KEY,
   pin BLOB NOT NULL UNIQUE,
@@ -43,6 +43,8 @@ CREATE TABLE request (
   likeness BLOB NOT NULL,
   contact BLOB,
   refused_at INTEGER,
+  -- Names the filing by everything that is in it.
+  filing BLOB NOT NULL,
   record TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX request_by_lane ON request (lane, filed_at);
@@ -81,4 +83,4 @@ CREATE TABLE node (
   PRIMARY KEY (level, idx)
 ) STRICT, WITHOUT ROWID;
 
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

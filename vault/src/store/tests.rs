@@ -10,6 +10,7 @@ mod full;
 mod logs;
 mod opening;
 mod payloads;
+mod unseen;
 
 use super::{Done, Ground, Hooks, Readers, StoreKey, Tip, Transaction, Upload, Uploaded, WriteError, Writer};
 use crate::timekeeper::Timekeeper;
@@ -159,13 +160,17 @@ impl Place {
     }
 
     fn run_at(&self, clock: fn() -> Time) -> Running {
+        self.run_on(self.ground(), clock)
+    }
+
+    fn run_on(&self, ground: Ground, clock: fn() -> Time) -> Running {
         let connection = super::open(&self.file(), &self.key()).unwrap();
         let tip = Tip::sign(super::frontier(&connection).unwrap(), &self.origin, &log_key());
         let (tell, heard) = channel();
         let standing = super::standing(&connection).unwrap();
         let clock = Timekeeper::new(standing.clock, Box::new(move || reading(clock())));
         let hooks = hooks(&tell, Arc::new(clock));
-        let writer = Writer::start(connection, self.ground(), tip, standing.brake, log_key(), hooks).unwrap();
+        let writer = Writer::start(connection, ground, tip, standing.brake, log_key(), hooks).unwrap();
         let end = End(writer.ended());
         Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), heard, end }
     }

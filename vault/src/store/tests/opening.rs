@@ -53,9 +53,9 @@ fn a_store_of_another_version_is_left_to_that_version() {
             .unwrap();
         refused(&place, &place.key())
     };
-    let why = set(4);
-    assert!(matches!(why, OpenError::Newer { found: 4, .. }) && !why.is_integrity(), "{why}");
-    for early in [1, 2] {
+    let why = set(5);
+    assert!(matches!(why, OpenError::Newer { found: 5, .. }) && !why.is_integrity(), "{why}");
+    for early in [1, 2, 3] {
         let why = set(early);
         assert!(matches!(why, OpenError::Early(_)) && !why.is_integrity(), "{why}");
     }
