@@ -8,7 +8,7 @@ use shared::ids::{Nonce, RequestId, TicketHash};
 use shared::message::{Filing, VisitorAnswer};
 use shared::receipt::{Kind, Receipt};
 use std::sync::Arc;
-use vault_core::{Clock, Effect, Input, LaneId, Now, Permit, Stage, Words};
+use vault_core::{Clock, Effect, Input, LaneId, Now, Permit, Spoken, Stage, Words};
 
 /// The real store of one vault.
 #[derive(Clone)]
@@ -33,9 +33,9 @@ impl Store for Disk {
         answered.await.map(drop)
     }
 
-    async fn words(&self, request: RequestId) -> Result<Option<Receipt>, WriteError> {
+    async fn words(&self, spoken: Spoken) -> Result<Receipt, WriteError> {
         let vault = self.0.clone();
-        blocking(move || words(&vault, request)).await
+        blocking(move || words(&vault, &spoken)).await
     }
 
     async fn keep_clock(&self, clock: Clock) -> Result<(), WriteError> {
@@ -76,15 +76,12 @@ fn open(vault: &Vault, permit: Permit, request: RequestId) -> Result<(Receipt, C
     Ok((receipt, cursor.ok_or_else(missing)?))
 }
 
-fn words(vault: &Vault, request: RequestId) -> Result<Option<Receipt>, WriteError> {
-    let state = vault.readers.read(|c| store::find(c, request, &vault.config.origin, &vault.owners))?;
-    let Some(state) = state else { return Ok(None) };
-    let Some(spoken) = state.words() else { return Ok(None) };
+fn words(vault: &Vault, spoken: &Spoken) -> Result<Receipt, WriteError> {
     let kind = match spoken.words() {
         Words::Question(..) => Kind::Asked,
         Words::Refusal(_) => Kind::Refused,
     };
-    evidence::receipt(&vault.notary, request, kind, spoken.signed()).map(Some)
+    evidence::receipt(&vault.notary, spoken.request(), kind, spoken.signed())
 }
 
 /// Runs blocking store work beside the runtime.

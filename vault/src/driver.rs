@@ -21,10 +21,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
-use vault_core::{Clock, Doubt, Effect, Going, Input, LaneId, Now, Permit, Published, Rejected, Shown, Stage, State};
+use vault_core::{Clock, Doubt, Effect, Going, Input, LaneId, Now, Permit, Published, Rejected, Spoken, Stage, State};
 
 pub use crate::sealing::{BadSealingKey, SealingKey};
 pub use crate::store::{Lane, WriteError};
+pub use crate::table::Row;
 
 /// How often requests whose time is over are closed.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -51,8 +52,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         answer: VisitorAnswer,
     ) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// The receipt of the owner's words that the visitor can read now, if there are some.
-    fn words(&self, request: RequestId) -> impl Future<Output = Result<Option<Receipt>, WriteError>> + Send;
+    /// The receipt of the owner's words. What is done for it does not depend on what came after them.
+    fn words(&self, spoken: Spoken) -> impl Future<Output = Result<Receipt, WriteError>> + Send;
 
     /// Remembers what is known of the clock.
     fn keep_clock(&self, clock: Clock) -> impl Future<Output = Result<(), WriteError>> + Send;
@@ -135,7 +136,7 @@ impl Told {
             doubted: Arc::default(),
             refusals: Arc::new(Mutex::new(Thinned::new("a call was refused", "more calls were refused"))),
             troubles: Arc::new(Mutex::new(Thinned::new("something failed", "more of it failed"))),
-            table: Arc::new(Table::new(states.iter().map(|s| (s.ticket(), s.shown())))),
+            table: Arc::new(Table::new(states.iter().map(|s| (s.ticket(), Row::of(s))))),
             news: News::new(published.as_ref().map_or(0, Published::version)),
             published: Arc::new(RwLock::new(published.map(Arc::new))),
             prepare,
@@ -182,8 +183,8 @@ impl Told {
     }
 
     /// A request's view for visitors has changed.
-    pub fn shown(&self, ticket: TicketHash, shown: Shown) {
-        self.table.set(ticket, shown);
+    pub fn shown(&self, ticket: TicketHash, row: Row) {
+        self.table.set(ticket, row);
     }
 
     /// The clock is not believed; said in the log when it begins.

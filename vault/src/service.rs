@@ -2,6 +2,7 @@
 
 use crate::driver::{Driver, Refusal, Store, Told, Trouble, WriteError};
 use crate::lanes::Greeted;
+use crate::table::{Asked, Filed};
 use bytes::Bytes;
 use link::{CallError, Handler, PayloadWriter, ReplyWriter};
 use shared::ids::{CollectionId, Nonce, RequestId, Ticket, TicketHash};
@@ -69,7 +70,14 @@ impl<S: Store> Service<S> {
         }
     }
 
+    /// What has come before is answered from memory.
     async fn file(&self, filing: Filing) -> Reply {
+        self.slip(filing.ticket).await;
+        match self.driver.told.table.filed(&filing, self.lane) {
+            Filed::Never => {}
+            Filed::Same => return Reply::Filed,
+            Filed::Other => return Reply::Refused(self.refused(&WriteError::Conflict)),
+        }
         match self.driver.store.file(filing, self.lane).await {
             Ok(()) => Reply::Filed,
             Err(error) => Reply::Refused(self.refused(&error)),
@@ -97,6 +105,14 @@ impl<S: Store> Service<S> {
         self.driver.told.view(ticket.hash())
     }
 
+    /// What is planted here reads the stored record for an answer that needs none of it: times tell how the request stands.
+    async fn slip(&self, ticket: TicketHash) {
+        if node::danger::is_planted("record-read") {
+            // Changes nothing before a deadline.
+            drop(self.driver.store.decide(ticket, Input::Tick).await);
+        }
+    }
+
     /// One path, whatever there is. What is planted is a shorter way for tickets of which nothing is known: sizes tell it,
     /// and times.
     async fn status(&self, ticket: &Ticket, out: ReplyWriter) -> Result<(), CallError> {
@@ -118,7 +134,7 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// The owner's words are a release: they are read from the store, and only while the visitor may know that there are some.
+    /// The owner's words are a release: they are proven by the log, and only while the visitor may know that there are some.
     async fn words(&self, ticket: &Ticket, out: ReplyWriter) -> Result<(), CallError> {
         let view = self.view(ticket);
         if !matches!(view, View::Question | View::Refused) {
@@ -127,15 +143,19 @@ impl<S: Store> Service<S> {
         if self.driver.told.is_frozen() {
             return out.reply(&Reply::Refused(Refused::Paused)).await;
         }
-        match self.driver.store.words(ticket.hash().request()).await {
-            Ok(Some(receipt)) => out.reply(&Reply::Words(Box::new(receipt))).await,
-            Ok(None) => padded(out, &self.view(ticket)).await,
+        self.slip(ticket.hash()).await;
+        // Closed since.
+        let Some(spoken) = self.driver.told.table.words(ticket.hash()) else {
+            return padded(out, &self.view(ticket)).await;
+        };
+        match self.driver.store.words(spoken).await {
+            Ok(receipt) => out.reply(&Reply::Words(Box::new(receipt))).await,
             Err(error) => out.reply(&Reply::Refused(self.refused(&error))).await,
         }
     }
 
     /// Answers with the view: that of a closed request, or the one after the answer was taken. One that is not taken is refused in
-    /// one way, whatever else has come of the request.
+    /// one way, whatever else has come of the request, and from memory: only what an open question waits for meets the store.
     async fn answer(
         &self,
         ticket: &Ticket,
@@ -143,8 +163,15 @@ impl<S: Store> Service<S> {
         text: VisitorAnswer,
         out: ReplyWriter,
     ) -> Result<(), CallError> {
-        if self.view(ticket) == View::Closed {
-            return padded(out, &View::Closed).await;
+        let view = self.view(ticket);
+        if view == View::Closed {
+            return padded(out, &view).await;
+        }
+        self.slip(ticket.hash()).await;
+        match self.driver.told.table.asked(ticket.hash(), question, &text) {
+            Asked::Open => {}
+            Asked::Taken => return padded(out, &view).await,
+            Asked::Not => return out.reply(&Reply::Refused(Refused::Answered)).await,
         }
         match self.driver.store.answer(ticket.hash(), question, text).await {
             Ok(()) => padded(out, &self.view(ticket)).await,

@@ -1,12 +1,67 @@
-//! What visitors may be told, in memory: every `status` is answered from here, and never from the store.
+//! What visitors may be told, in memory. Whatever a reception asks of a request that changes nothing is answered from here, and
+//! never from the store: what is stored of a request says how it was decided, and to read it takes a time of its own.
 
-use shared::ids::TicketHash;
-use shared::message::{Manifest, View};
+use shared::ids::{Digest, Nonce, TicketHash};
+use shared::message::{Filing, Manifest, View, VisitorAnswer};
 use shared::time::Time;
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use vault_core::Shown;
+use vault_core::{LaneId, Shown, Spoken, State, identity};
+
+/// What is told of one request. Of what its visitor must not know, it holds nothing: it is the same whether nobody has decided,
+/// or somebody has in a way that must look so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    shown: Shown,
+    /// The owner's words that can be read, while `shown` says that there are some.
+    words: Option<Spoken>,
+    known: Known,
+}
+
+/// What a reception has brought itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    /// Which filing it was.
+    filed: Digest,
+    /// Each question that was answered, and its answer.
+    answered: Vec<(Nonce, Digest)>,
+}
+
+impl Row {
+    /// What is told of this request.
+    pub fn of(state: &State) -> Self {
+        let filed = identity(&state.request.filing, state.request.lane);
+        let answered = state.talk.iter().map(|said| (said.question, digest(&said.answer))).collect();
+        Self { shown: state.shown(), words: state.words().cloned(), known: Known { filed, answered } }
+    }
+}
+
+fn digest(answer: &VisitorAnswer) -> Digest {
+    Digest::of(answer.as_str().as_bytes())
+}
+
+/// Whether a filing has come before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filed {
+    /// Its ticket has not.
+    Never,
+    /// This very one has.
+    Same,
+    /// Its ticket has, with something else.
+    Other,
+}
+
+/// What an answer to a question back meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The question waits for it.
+    Open,
+    /// The same answer was taken before.
+    Taken,
+    /// The question was answered with other words, or is not asked.
+    Not,
+}
 
 /// A ticket's hash as a number, its most significant half first.
 type Key = [u128; 2];
@@ -24,8 +79,12 @@ struct Rows {
     keys: Vec<Key>,
     /// The first stands for every key without a row; after it one for each key.
     told: Vec<Told>,
+    /// One for each key.
+    known: Vec<Known>,
     /// Of the rows that are [`READY`].
     manifests: BTreeMap<Key, Manifest>,
+    /// Of the rows that are [`QUESTION`] or [`REFUSED`].
+    words: BTreeMap<Key, Spoken>,
 }
 
 /// A row in numbers: of two of them, one can be chosen without a branch.
@@ -94,47 +153,90 @@ impl Rows {
         (place, held.map_or(Choice::from(0), |held| held.ct_eq(&key)))
     }
 
-    fn set(&mut self, key: Key, shown: Shown) {
+    /// What a reception has brought for this key, if it has a row.
+    fn known(&self, key: Key) -> Option<&Known> {
+        let (place, own) = self.find(key);
+        if own.into() { self.known.get(place.saturating_sub(1)) } else { None }
+    }
+
+    fn set(&mut self, key: Key, Row { shown, words, known }: Row) {
         let told = Told::new(&shown);
         let (place, own) = self.find(key);
         if own.into() {
             self.told[place] = told;
+            self.known[place - 1] = known;
         } else {
             self.keys.insert(place, key);
             self.told.insert(place + 1, told);
+            self.known.insert(place, known);
         }
         match shown {
             Shown::Ready(manifest) => self.manifests.insert(key, manifest),
             Shown::Waiting(_) | Shown::Question(_) | Shown::Refused(_) | Shown::Closed => self.manifests.remove(&key),
         };
+        match words {
+            Some(words) => self.words.insert(key, words),
+            None => self.words.remove(&key),
+        };
     }
 }
 
 impl Table {
-    pub(crate) fn new(rows: impl IntoIterator<Item = (TicketHash, Shown)>) -> Self {
-        let mut table = Rows { keys: Vec::new(), told: vec![Told::new(&Shown::Closed)], manifests: BTreeMap::new() };
-        let mut rows: Vec<_> = rows.into_iter().map(|(ticket, shown)| (key(&ticket), shown)).collect();
+    pub(crate) fn new(rows: impl IntoIterator<Item = (TicketHash, Row)>) -> Self {
+        let told = vec![Told::new(&Shown::Closed)];
+        let (manifests, words) = (BTreeMap::new(), BTreeMap::new());
+        let mut table = Rows { keys: Vec::new(), told, known: Vec::new(), manifests, words };
+        let mut rows: Vec<_> = rows.into_iter().map(|(ticket, row)| (key(&ticket), row)).collect();
         // So that each is put at the end.
         rows.sort_by_key(|(key, _)| *key);
-        rows.into_iter().for_each(|(key, shown)| table.set(key, shown));
+        rows.into_iter().for_each(|(key, row)| table.set(key, row));
         Self(RwLock::new(table))
     }
 
-    pub(crate) fn set(&self, ticket: TicketHash, shown: Shown) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).set(key(&ticket), shown);
+    pub(crate) fn set(&self, ticket: TicketHash, row: Row) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).set(key(&ticket), row);
     }
 
     pub(crate) fn view(&self, ticket: TicketHash, now: Time) -> View {
-        let rows = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.rows();
         let key = key(&ticket);
         let (place, own) = rows.find(key);
         let told = Told::conditional_select(&rows.told[0], &rows.told[place], own);
         told.shown(|| rows.manifests.get(&key).cloned()).view(now)
     }
 
+    pub(crate) fn filed(&self, filing: &Filing, lane: LaneId) -> Filed {
+        match self.rows().known(key(&filing.ticket)) {
+            None => Filed::Never,
+            Some(known) if known.filed == identity(filing, lane) => Filed::Same,
+            Some(_) => Filed::Other,
+        }
+    }
+
+    /// What an answer meets whose request is not over: that is asked before.
+    pub(crate) fn asked(&self, ticket: TicketHash, question: Nonce, answer: &VisitorAnswer) -> Asked {
+        let (rows, key) = (self.rows(), key(&ticket));
+        let mut answered = rows.known(key).into_iter().flat_map(|known| &known.answered);
+        match answered.find(|(earlier, _)| *earlier == question) {
+            Some((_, same)) if *same == digest(answer) => Asked::Taken,
+            Some(_) => Asked::Not,
+            None if rows.words.get(&key).and_then(Spoken::question) == Some(question) => Asked::Open,
+            None => Asked::Not,
+        }
+    }
+
+    /// The owner's words that its visitor can read, while the view says that there are some.
+    pub(crate) fn words(&self, ticket: TicketHash) -> Option<Spoken> {
+        self.rows().words.get(&key(&ticket)).cloned()
+    }
+
     /// Whether a ticket has a row; for a fault that a test plants.
     pub(crate) fn has(&self, ticket: TicketHash) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).find(key(&ticket)).1.into()
+        self.rows().find(key(&ticket)).1.into()
+    }
+
+    fn rows(&self) -> RwLockReadGuard<'_, Rows> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,8 +244,6 @@ impl Table {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use shared::ids::Digest;
-    use shared::message::Manifest;
     use shared::text::Text;
 
     fn ticket(who: u8) -> TicketHash {
@@ -154,9 +254,13 @@ mod tests {
         Time::from_unix(seconds)
     }
 
+    fn row(shown: Shown) -> Row {
+        Row { shown, words: None, known: Known { filed: Digest([0; 32]), answered: Vec::new() } }
+    }
+
     #[test]
     fn what_was_never_there_is_closed_like_what_is_over() {
-        let table = Table::new([(ticket(1), Shown::Closed), (ticket(2), Shown::Waiting(at(50)))]);
+        let table = Table::new([(ticket(1), row(Shown::Closed)), (ticket(2), row(Shown::Waiting(at(50))))]);
         for who in [0, 3, 9, 255] {
             assert_eq!(table.view(ticket(1), at(49)), table.view(ticket(who), at(49)));
             assert_eq!(Table::new([]).view(ticket(who), at(49)), View::Closed);
@@ -167,23 +271,23 @@ mod tests {
     #[test]
     fn the_lowest_ticket_of_all_speaks_for_itself_only() {
         let table = Table::new([]);
-        table.set(ticket(0), Shown::Question(at(50)));
+        table.set(ticket(0), row(Shown::Question(at(50))));
         let told = [0, 1, 255].map(|who| table.view(ticket(who), at(49)));
         assert_eq!(told, [View::Question, View::Closed, View::Closed]);
-        table.set(ticket(0), Shown::Refused(at(50)));
+        table.set(ticket(0), row(Shown::Refused(at(50))));
         assert_eq!((table.view(ticket(0), at(49)), table.view(ticket(0), at(50))), (View::Refused, View::Closed));
     }
 
     #[test]
     fn a_row_set_is_the_row_shown_and_no_other_changes() {
-        let table = Table::new([(ticket(1), Shown::Waiting(at(50)))]);
+        let table = Table::new([(ticket(1), row(Shown::Waiting(at(50))))]);
         let (title, media_type) = (Text::new("Curriculum vitae").unwrap(), Text::new("text/plain").unwrap());
         let manifest = Manifest { title, media_type, bytes: 1, sha256: Digest([3; 32]), not_after: at(60) };
-        table.set(ticket(2), Shown::Ready(manifest.clone()));
+        table.set(ticket(2), row(Shown::Ready(manifest.clone())));
         assert_eq!(table.view(ticket(2), at(59)), View::Ready(manifest));
         assert_eq!(table.view(ticket(2), at(60)), View::Closed);
         assert_eq!(table.view(ticket(1), at(49)), View::Waiting);
-        table.set(ticket(2), Shown::Closed);
+        table.set(ticket(2), row(Shown::Closed));
         assert_eq!(table.view(ticket(2), at(59)), View::Closed);
     }
 }

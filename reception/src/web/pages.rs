@@ -191,7 +191,7 @@ impl RequestPage {
             | State::Ready(_)
             | State::Closed
             | State::Unsent(_)
-            | State::SetAside
+            | State::SetAside(_)
             | State::Withdrawn(_) => false,
         };
         turns && self.draft.text.is_empty()

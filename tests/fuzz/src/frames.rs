@@ -310,6 +310,8 @@ fn about() -> About {
         signers: vec![CANARY.into()],
         quorum: 1,
         cooling: 600,
+        uids: vec![1000],
+        log_level: "info".into(),
         frozen: Some(samples::at(2)),
         clock: clock(),
         published: 4,

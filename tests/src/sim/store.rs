@@ -13,10 +13,10 @@ use shared::tlog::{self, Checkpoint, Leaf, LeafKind, Node, Salt, VerifierKey};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
-use vault::driver::{Lane, Store, Told, WriteError};
+use vault::driver::{Lane, Row, Store, Told, WriteError};
 use vault_core::{
     AfterCommit, Authority, Before, Brake, Clock, Commit, Count, Draft, Effect, Going, Input, LaneId, Line, LogEntry,
-    Now, Permit, Record, Rejected, Shown, Signed, Stage, State, Step, Told as Heard, Unprepared, Why, Words, contact,
+    Now, Permit, Record, Rejected, Signed, Spoken, Stage, State, Step, Told as Heard, Unprepared, Why, Words, contact,
     likeness,
 };
 
@@ -37,7 +37,7 @@ struct Change {
     row: Option<(TicketHash, String)>,
     entry: Option<(Option<RequestId>, LogEntry)>,
     standing: Option<(Brake, Clock)>,
-    shown: Option<(TicketHash, Shown)>,
+    shown: Option<(TicketHash, Row)>,
 }
 
 /// A change, and effects that only its commit opens.
@@ -270,7 +270,7 @@ impl MemoryStore {
 
 /// What a step of one request writes.
 fn sealed(step: Step) -> Result<Option<Sealed>, WriteError> {
-    let (ticket, shown) = (step.next.ticket(), step.next.shown());
+    let (ticket, shown) = (step.next.ticket(), Row::of(&step.next));
     let json = serde_json::to_string(&Record::from(&step.next)).map_err(|e| WriteError::Invalid(e.to_string()))?;
     let row = step.entry.is_some().then_some((ticket, json));
     let entry = step.entry.map(|entry| (Some(step.next.request.id()), entry));
@@ -324,14 +324,12 @@ impl Store for MemoryStore {
         self.decide(ticket, input).await.map(drop)
     }
 
-    async fn words(&self, request: RequestId) -> Result<Option<Receipt>, WriteError> {
-        let state = self.disk.states().into_iter().find(|state| state.request.id() == request);
-        let Some(spoken) = state.as_ref().and_then(State::words) else { return Ok(None) };
+    async fn words(&self, spoken: Spoken) -> Result<Receipt, WriteError> {
         let (leaf, kind) = match spoken.words() {
             Words::Question(..) => (LeafKind::Asked, Kind::Asked),
             Words::Refusal(_) => (LeafKind::Refused, Kind::Refused),
         };
-        self.receipt(request, leaf, kind, spoken.signed()).map(Some)
+        self.receipt(spoken.request(), leaf, kind, spoken.signed())
     }
 
     async fn keep_clock(&self, clock: Clock) -> Result<(), WriteError> {

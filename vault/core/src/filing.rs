@@ -5,7 +5,7 @@ use crate::decide::{Effect, Step, step};
 use crate::state::{Blank, Closing, LaneId, Request, Stage, State, Told, Why};
 use shared::ids::{Digest, Nonce};
 use shared::limits;
-use shared::message::{Filing, Subject};
+use shared::message::{Filing, Recipient, Subject};
 use shared::time::Time;
 use shared::tlog::LeafKind;
 
@@ -122,6 +122,23 @@ pub fn likeness(filing: &Filing, lane: LaneId) -> Digest {
     let contact = filing.contact.as_ref().map_or_else(String::new, |contact| plain(contact.as_str()));
     // A line feed separates: there is none in a plain text.
     Digest::of(format!("{}\n{subject}\n{}\n{contact}", lane.0, plain(filing.purpose.as_str())).as_bytes())
+}
+
+/// Names one filing through one reception by everything that is in it: the same one again has the same name, and no other has.
+pub fn identity(filing: &Filing, lane: LaneId) -> Digest {
+    let Filing { ticket, subject, purpose, contact, recipient } = filing;
+    let (kind, subject) = match subject {
+        Subject::Item(id) => ("item", id.to_string()),
+        Subject::Question(words) => ("question", words.as_str().to_owned()),
+    };
+    let recipient = match recipient {
+        Recipient::Ticket => "ticket",
+    };
+    let (named, contact) = contact.as_ref().map_or(("nobody", ""), |contact| ("named", contact.as_str()));
+    let lane = lane.0.to_string();
+    let parts = [&lane, &ticket.to_string(), kind, &subject, purpose.as_str(), named, contact, recipient];
+    // Each after its length, so that what belongs to one is not taken for the next one's.
+    Digest::of(parts.map(|part| format!("{} {part}", part.len())).concat().as_bytes())
 }
 
 /// Names a contact within a reception, for its quota; `None` when none is given.

@@ -39,7 +39,7 @@ pub use brake::Brake;
 pub use clock::{Clock, Doubt, Now};
 pub use commit::{AfterCommit, Commit};
 pub use decide::{Authority, Effect, Going, Input, LogEntry, Rejected, Step, decide};
-pub use filing::{Before, Count, Full, Quota, contact, file, likeness};
+pub use filing::{Before, Count, Full, Quota, contact, file, identity, likeness};
 pub use owners::{BadQuorum, Owners};
 pub use published::{NotPublished, Published};
 pub use record::{BadRecord, Record};

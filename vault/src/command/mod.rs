@@ -109,10 +109,8 @@ impl CommandError {
 
     /// Whether nobody can be asked or told any more.
     fn ends_the_watch(&self) -> bool {
-        match self {
-            Self::Kept { error, .. } => error.ends_the_watch(),
-            other => matches!(other, Self::Print(_) | Self::Prompt(_)),
-        }
+        let error = if let Self::Kept { error, .. } = self { error } else { self };
+        matches!(error, Self::Print(_) | Self::Prompt(_))
     }
 }
 

@@ -14,7 +14,6 @@ use shared::publication::{Bundle, Document, Entry};
 use shared::statement::{NAMESPACE, Publication, Statement};
 use shared::visible;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use vault_core::Signed;
 
@@ -67,9 +66,7 @@ impl Owner {
         if bytes == 0 {
             return Ok(None);
         }
-        let mut bundle = Vec::new();
-        desk.payload().take(bytes.min(limits::PUBLICATION as u64)).read_to_end(&mut bundle).map_err(DeskError::from)?;
-        let bundle = Bundle::from_bytes(&bundle);
+        let bundle = Bundle::from_bytes(&desk.payload(bytes)?);
         bundle.map(Some).map_err(|e| CommandError::Failed(format!("what is published now cannot be compared: {e}")))
     }
 
@@ -156,10 +153,8 @@ impl Owner {
     fn hand_in_publication(&self, signed: Signed, bytes: &[u8]) -> Result<u64, DeskError> {
         let mut desk = Desk::call(&self.socket, &DeskCall::Publish { signed, bytes: bytes.len() as u64 })?;
         desk.send(bytes)?;
-        match desk.reply()? {
-            DeskReply::Published { version } => Ok(version),
-            _ => Err(DeskError::Unexpected),
-        }
+        let DeskReply::Published { version } = desk.reply()? else { return Err(DeskError::Unexpected) };
+        Ok(version)
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use node::{Waiting, Work};
 use shared::ids::Ticket;
 use shared::time::{Boot, Reading, Time};
 use std::collections::BTreeSet;
@@ -33,6 +34,10 @@ impl Surroundings for Clocks {
 
     fn fill(&self, bytes: &mut [u8]) -> Result<(), getrandom::Error> {
         getrandom::fill(bytes)
+    }
+
+    fn beside(&self, work: Work) -> Waiting {
+        node::Machine.beside(work)
     }
 }
 
@@ -91,7 +96,7 @@ impl Store for Failing {
         Err(WriteError::Stopping)
     }
 
-    async fn words(&self, _: RequestId) -> Result<Option<Receipt>, WriteError> {
+    async fn words(&self, _: Spoken) -> Result<Receipt, WriteError> {
         Err(WriteError::Stopping)
     }
 

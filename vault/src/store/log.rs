@@ -108,8 +108,9 @@ fn node(connection: &Connection, level: u8, index: u64) -> Result<Digest, rusqli
         .query_row(params![level, row(index)], |r| r.get(0).map(Digest))
 }
 
-/// The entry of `kind` for `request` that commits to `parts`, with its proof in the tree that ends with it: whoever holds the proof learns nothing of
-/// what was logged later, and gets the same one each time.
+/// The entry of `kind` for `request` that commits to `parts`, with its proof in the tree that ends with it: whoever holds the
+/// proof learns nothing of what was logged later, and gets the same one each time. The oldest entries are read first, so that
+/// none that came later is read at all, and the time that it takes tells nothing of them.
 pub(crate) fn proven(
     connection: &Connection,
     request: RequestId,
@@ -117,8 +118,7 @@ pub(crate) fn proven(
     parts: &[&[u8]],
     sign: impl FnOnce(Frontier) -> Tip,
 ) -> Result<Option<Proven>, WriteError> {
-    let mut rows =
-        connection.prepare_cached("SELECT idx, leaf, salt FROM leaf WHERE request = ?1 ORDER BY idx DESC")?;
+    let mut rows = connection.prepare_cached("SELECT idx, leaf, salt FROM leaf WHERE request = ?1 ORDER BY idx")?;
     let rows = rows.query_map([request.0], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?, r.get(2)?)))?;
     for found in rows {
         let (index, bytes, salt) = found?;

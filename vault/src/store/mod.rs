@@ -24,8 +24,6 @@ pub(crate) use log::{Tip, frontier, keys_logged, proven};
 pub(crate) use open::{OpenError, StoreKey, create, every_file, keep_tidy, open, reader};
 pub(crate) use payloads::{Cursor, Upload, UploadError, Uploaded, Verified, check_payloads, preview, redeem};
 pub(crate) use publications::{each as each_publication, newest_version};
-#[cfg(test)]
-pub(crate) use requests::Filed;
 pub(crate) use requests::{due, find, list as requests, nonce, repeats};
 pub(crate) use standing::{OwnKeys, begin, read as standing};
 pub(crate) use transaction::Ground;

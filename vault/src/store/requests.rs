@@ -4,15 +4,16 @@ use super::log::row;
 use super::standing::json;
 use super::transaction::Transaction;
 use super::writer::{Done, WriteError};
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use shared::ids::{RequestId, TicketHash};
+use crate::table::Row;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use shared::ids::{Digest, RequestId, TicketHash};
 use shared::message::{Filing, MediaType, Subject};
 use shared::text::Text;
 use shared::time::Time;
 use shared::tlog::Origin;
 use vault_core::{
     AfterCommit, Before, Count, Draft, Input, LaneId, Line, Now, Owners, Record, Rejected, State, Step, contact,
-    likeness,
+    identity, likeness,
 };
 
 /// Seconds.
@@ -25,30 +26,19 @@ enum New {
     No,
 }
 
-/// Whether a filing was new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Filed {
-    /// It is stored now.
-    New,
-    /// It was stored already, with the same words.
-    Before,
-}
-
 impl Transaction<'_> {
     /// Files a request; the same one again changes nothing.
     ///
     /// # Errors
     /// [`WriteError::Conflict`] when this id was filed with other words, [`Rejected::Full`].
-    pub(crate) fn file(&mut self, filing: Filing, lane: LaneId) -> Result<Done<Filed>, WriteError> {
-        let id = filing.ticket.request();
-        if let Some(old) = find(self.connection, id, &self.ground.vault, &self.ground.owners)? {
-            let same = old.request.filing == filing && old.request.lane == lane;
-            return if same { Ok(Done::quiet(Filed::Before)) } else { Err(WriteError::Conflict) };
+    pub(crate) fn file(&mut self, filing: Filing, lane: LaneId) -> Result<Done<()>, WriteError> {
+        if let Some(before) = filed(self.connection, filing.ticket.request())? {
+            return if before == identity(&filing, lane) { Ok(Done::quiet(())) } else { Err(WriteError::Conflict) };
         }
         let before = self.before(&filing, lane)?;
         let step = vault_core::file(filing, lane, &before, nonce()?, self.now).map_err(Rejected::Full)?;
         let (shown, effects) = self.take(step, New::Yes)?;
-        Ok(Done { answer: Filed::New, shown: vec![shown], effects })
+        Ok(Done { answer: (), shown: vec![shown], effects })
     }
 
     /// What a new request meets.
@@ -145,12 +135,12 @@ impl Transaction<'_> {
                 New::No => self.update(&next)?,
             }
         }
-        Ok(((next.ticket(), next.shown()), effects))
+        Ok(((next.ticket(), Row::of(&next)), effects))
     }
 
     fn insert(&self, state: &State) -> Result<(), WriteError> {
-        let query = "INSERT INTO request (id, ticket, lane, filed_at, likeness, contact, undecided, ends_at, \
-                     waits_until, refused_at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let query = "INSERT INTO request (id, ticket, lane, filed_at, likeness, contact, undecided, ends_at, waits_until, refused_at, \
+                     record, filing) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let request = &state.request;
         self.connection.prepare_cached(query)?.execute(params![
             request.id().0,
@@ -165,6 +155,7 @@ impl Transaction<'_> {
             // One that was refused because another had been does not prolong that.
             None::<i64>,
             json(&Record::from(state))?,
+            identity(&request.filing, request.lane).0,
         ])?;
         Ok(())
     }
@@ -224,7 +215,7 @@ impl Transaction<'_> {
     }
 }
 
-type Shown = (TicketHash, vault_core::Shown);
+type Shown = (TicketHash, Row);
 
 pub(crate) fn nonce() -> Result<shared::ids::Nonce, WriteError> {
     let mut nonce = [0; 16];
@@ -244,7 +235,7 @@ fn state(
     found.map(|json| restore(&json, &ground.vault, &ground.owners)).transpose()
 }
 
-fn text(row: &Row<'_>) -> Result<String, rusqlite::Error> {
+fn text(row: &rusqlite::Row<'_>) -> Result<String, rusqlite::Error> {
     row.get(0)
 }
 
@@ -252,6 +243,12 @@ fn restore(json: &str, vault: &Origin, owners: &Owners) -> Result<State, WriteEr
     let record: Record =
         serde_json::from_str(json).map_err(|_| WriteError::Damaged("a stored request cannot be read".into()))?;
     Ok(record.restore(vault, owners)?)
+}
+
+/// Which filing has this id; of the stored record nothing is read, because that would take a time that depends on it.
+fn filed(connection: &Connection, id: RequestId) -> Result<Option<Digest>, rusqlite::Error> {
+    let query = "SELECT filing FROM request WHERE id = ?1";
+    connection.prepare_cached(query)?.query_row([id.0], |r| r.get(0).map(Digest)).optional()
 }
 
 /// One request by its public id.

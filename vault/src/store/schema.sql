@@ -45,6 +45,8 @@ CREATE TABLE request (
   likeness BLOB NOT NULL,
   contact BLOB,
   refused_at INTEGER,
+  -- Names the filing by everything that is in it.
+  filing BLOB NOT NULL,
   record TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX request_by_lane ON request (lane, filed_at);

@@ -11,6 +11,7 @@ mod full;
 mod logs;
 mod opening;
 mod payloads;
+mod unseen;
 
 use super::{Done, Ground, Hooks, Readers, StoreKey, Tip, Transaction, Upload, Uploaded, WriteError, Writer};
 use crate::timekeeper::Timekeeper;
@@ -162,13 +163,17 @@ impl Place {
     }
 
     fn run_at(&self, clock: fn() -> Time) -> Running {
+        self.run_on(self.ground(), clock)
+    }
+
+    fn run_on(&self, ground: Ground, clock: fn() -> Time) -> Running {
         let connection = super::open(&self.file(), &self.key()).unwrap();
         let tip = Tip::sign(super::frontier(&connection).unwrap(), &self.origin, &log_key());
         let (tell, heard) = channel();
         let standing = super::standing(&connection).unwrap();
         let clock = Arc::new(Timekeeper::new(standing.clock, Box::new(move || reading(clock()))));
         let hooks = hooks(&tell, clock.clone());
-        let writer = Writer::start(connection, self.ground(), tip, standing.brake, log_key(), hooks).unwrap();
+        let writer = Writer::start(connection, ground, tip, standing.brake, log_key(), hooks).unwrap();
         let end = End(writer.ended());
         Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), clock, heard, end }
     }

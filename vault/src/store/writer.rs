@@ -7,6 +7,7 @@
 
 use super::log::Tip;
 use super::transaction::{Ground, Transaction};
+use crate::table::Row;
 use crate::timekeeper::Timekeeper;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode};
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{oneshot, watch};
-use vault_core::{AfterCommit, Brake, Effect, Going, Rejected, Shown};
+use vault_core::{AfterCommit, Brake, Effect, Going, Rejected};
 
 /// Jobs in one commit, at most.
 const BATCH: usize = 64;
@@ -114,7 +115,7 @@ impl From<rusqlite::Error> for WriteError {
 /// What the rest of the daemon hears after a commit.
 pub(crate) struct Hooks {
     /// A request's view for visitors changed.
-    pub(crate) shown: Box<dyn Fn(shared::ids::TicketHash, Shown) + Send>,
+    pub(crate) shown: Box<dyn Fn(shared::ids::TicketHash, Row) + Send>,
     /// Releases stop, or go on.
     pub(crate) brake: Box<dyn Fn(Going) + Send>,
     /// An effect other than serving.
@@ -126,7 +127,7 @@ pub(crate) struct Hooks {
 /// What a job leaves behind for after the commit.
 pub(crate) struct Done<T> {
     pub(crate) answer: T,
-    pub(crate) shown: Vec<(shared::ids::TicketHash, Shown)>,
+    pub(crate) shown: Vec<(shared::ids::TicketHash, Row)>,
     pub(crate) effects: AfterCommit<Vec<Effect>>,
 }
 

@@ -1,7 +1,9 @@
 //! How many requests there may be, and what becomes of one that was refused already.
 
 use super::world::{FIRST, World, answer, asks, at, collect, done, draft, filing, item, named, outcome, sure, ticket};
-use crate::{Before, Count, Effect, Full, Input, LaneId, Quota, Rejected, Stage, State, Step, contact, file, likeness};
+use crate::{
+    Before, Count, Effect, Full, Input, LaneId, Quota, Rejected, Stage, State, Step, contact, file, identity, likeness,
+};
 use shared::limits::{ASKING_LIFE, CONTACT_DAY, LANE_DAY, REFUSAL_LIFE, VAULT_DAY};
 use shared::message::{Filing, Subject};
 use shared::text::Text;
@@ -155,6 +157,32 @@ fn case_white_space_and_ticket_make_no_difference() {
     let question = |text| likeness(&with(|f| f.subject = Subject::Question(Text::new(text).unwrap())), LaneId(1));
     assert_eq!(question("Do you bake rye bread?"), question("do  you bake RYE bread?"));
     assert_ne!(question("Do you bake rye bread?"), question("Do you bake bread?"));
+}
+
+#[test]
+fn the_same_filing_has_one_identity_and_no_other_has_it() {
+    let words = |text: &str| Text::new(text).unwrap();
+    let own = identity(&filing(7, item()), LaneId(1));
+    assert_eq!(identity(&filing(7, item()), LaneId(1)), own);
+    let others = [
+        with(|f| f.ticket = ticket(8)),
+        with(|f| f.purpose = words("We met at the fair; i am hiring.")),
+        with(|f| f.purpose = words("We met at the fair; I am hiring. ")),
+        with(|f| f.contact = None),
+        with(|f| f.contact = Some(Text::new("JO@example.org").unwrap())),
+        with(|f| f.subject = Subject::Item(shared::ids::ItemId([6; 16]))),
+        with(|f| f.subject = asks()),
+        with(|f| f.subject = Subject::Question(Text::new("05".repeat(16)).unwrap())),
+        // What one field ends with, the next one begins with.
+        with(|f| (f.subject, f.purpose) = (Subject::Question(Text::new("one").unwrap()), words("two"))),
+        with(|f| (f.subject, f.purpose) = (Subject::Question(Text::new("onet").unwrap()), words("wo"))),
+    ];
+    let mut seen = vec![own, identity(&filing(7, item()), LaneId(2)), identity(&filing(7, item()), LaneId(-1))];
+    for other in others {
+        let identity = identity(&other, LaneId(1));
+        assert!(!seen.contains(&identity), "{other:?}");
+        seen.push(identity);
+    }
 }
 
 #[test]

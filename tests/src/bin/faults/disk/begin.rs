@@ -104,6 +104,14 @@ fn serves(home: &Path, log: &Path) -> Result<(), String> {
 }
 
 impl super::Bench for Bench<'_> {
+    const SEEN: &'static [&'static str] = &[
+        "write passes state/log-key.pem\n",
+        "flush passes state/log-key.pem\n",
+        "write passes config/vault.toml\n",
+        "flush passes config/vault.toml\n",
+        "flush passes state/store.db\n",
+    ];
+
     fn run(&mut self, fault: Option<Fault>) -> Ran {
         let ran = self.life(fault, None);
         if fault.is_some() {
