@@ -62,7 +62,8 @@ fn planted(seed: u64, handle: &tokio::runtime::Handle) -> bool {
     let tallies = together(&fates, handle, &AtomicUsize::new(0));
     let mut found = true;
     for (plant, tally) in Plant::ALL.into_iter().zip(&tallies) {
-        let words = tally.faults.iter().find(|fault| fault.contains(plant.words()));
+        let words =
+            tally.faults.iter().find(|fault| fault.contains(plant.words())).and_then(|fault| fault.lines().next());
         match words {
             Some(words) if tally.planted => say(&format!("kill: planted {plant:?}, found: {words}")),
             _ => {

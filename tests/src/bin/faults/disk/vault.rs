@@ -151,7 +151,7 @@ impl super::Bench for Bench<'_> {
         "write passes store.db\n",
         "flush passes store.db\n",
         "write passes store.db-wal\n",
-        "flush passes store.db-wal",
+        "flush passes store.db-wal\n",
     ];
 
     fn run(&mut self, fault: Option<Fault>) -> Ran {
