@@ -1,7 +1,8 @@
 //! Whether two kinds of measurement differ: Welch's t-test as dudect applies it to timing (Reparaz, Balasch, Verbauwhede:
 //! "Dude, is my code constant time?", 2017), and a generator of random choices that a seed repeats.
 
-/// Where timing counts as leaking: at |t| = 4.5 chance alone says so in 1 of 150,000 comparisons.
+/// Where timing counts as leaking: at |t| = 4.5 chance alone says so in 1 of 150,000 comparisons of many measurements, and more
+/// often of few.
 pub const LEAK: f64 = 4.5;
 
 /// A difference of two means.

@@ -101,7 +101,6 @@ fn item_is_asked_for_approved_and_collected_with_its_receipt() {
     let (enter, shown) = errand.approve(&mut owner);
     browser.wait_within(AT_ONCE, "The owner has approved this for you");
     println!("from the owner's Enter to the visitor's page: {:?}", enter.elapsed());
-    assert!(enter.elapsed() < AT_ONCE);
     browser.picture("ready");
     browser.click_text("Save the file");
     let (name, bytes) = browser.saved();

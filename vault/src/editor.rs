@@ -218,6 +218,7 @@ mod tests {
         let nowhere = compose_with(Some("true"), Path::new("/nonexistent/tty"), &folder, "", "md");
         assert!(matches!(nowhere, Err(EditorError::NoTerminal(_))));
         for named in ["/nonexistent/editor -w", "/dev/null"] {
+            let folder = Scratch::new().unwrap();
             let missing = compose_with(Some(named), Path::new(NOWHERE), &folder, "before", "md").unwrap_err();
             assert!(matches!(&missing, EditorError::NotRun { name } if name == named), "{missing:?}");
             assert!(missing.to_string().starts_with(&format!("{named}, which VISUAL or EDITOR names")), "{missing}");

@@ -11,6 +11,10 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A planted delay: a small part of what a call takes.
+const DELAY: Duration = Duration::from_micros(2);
 
 /// What is to happen at points.
 struct Danger {
@@ -53,6 +57,14 @@ pub fn point(name: &'static str) {
 pub fn is_planted(fault: &str) -> bool {
     let planted = PLANTED.get_or_init(|| std::env::var("WEBIZEN_DANGER_PLANT").ok());
     planted.as_deref() == Some(fault)
+}
+
+/// Takes a little longer, as a look-up would that someone makes for some callers alone.
+pub fn delay() {
+    let begun = Instant::now();
+    while begun.elapsed() < DELAY {
+        std::hint::spin_loop();
+    }
 }
 
 fn kill(name: &str) -> ! {

@@ -334,10 +334,11 @@ impl Campaign {
         let ticket = || self.filed[about].ticket();
         let mut calls = vec![Call::Words { ticket: ticket() }];
         calls.extend(COLLECTIONS.map(|collection| Call::Collect { ticket: ticket(), collection, offset: 0 }));
-        for call in calls {
-            let bytes = frame::encode(&call).unwrap();
-            self.speak(&[Word { bytes, ending: Ending::Finished, about: Some(about) }]);
-        }
+        calls.iter().for_each(|call| self.say(call, Some(about)));
+    }
+
+    fn say(&mut self, call: &Call, about: Option<usize>) {
+        self.speak(&[Word { bytes: frame::encode(call).unwrap(), ending: Ending::Finished, about }]);
     }
 }
 
@@ -407,6 +408,7 @@ fn an_adversary_in_the_reception_s_place_hears_nothing_without_its_approval() {
     let (mut campaign, [question, refusal]) = campaign(&mut world);
     let calls = std::env::var("TESTS_ROUNDS").map_or(CALLS, |all| all.parse::<usize>().unwrap() / 3);
     campaign.rounds(calls);
+    campaign.say(&Call::Publications { have: 0 }, None);
     campaign.check();
     assert!(campaign.oracle.heard("publication", Sink::Replies), "what is published is heard");
 
