@@ -228,7 +228,7 @@ fn refusing_takes_two_presses_and_is_offered_for_requests_only() {
 fn a_copy_is_asked_for_and_then_said_to_be_opened() {
     let mut desk = Desk::new(80, 24);
     let asking = desk.ask(&opaque(), PATIENCE);
-    desk.until(" · o open a copy");
+    desk.until(" | o open a copy");
     desk.press("o");
     assert_eq!(desk.answer(asking).0, Answer::Copy);
 
