@@ -16,8 +16,10 @@ use unicode_width::UnicodeWidthChar as _;
 
 /// Combining marks kept on one base: enough for the writing systems in use, too few to paint over neighbouring rows.
 const MARKS: usize = 2;
-/// Terminal columns of a row's frame.
-const FRAME: usize = 2;
+/// Terminal columns of a row's frame at the most: the line and the space.
+const FRAME: usize = 3;
+/// What stands for the rest of a text that is shown in part, and its columns.
+const ELLIPSIS: (char, usize) = ('\u{2026}', 2);
 /// The narrowest block, in terminal columns: the frame and the longest escape fit.
 const NARROWEST: usize = 24;
 
@@ -36,10 +38,11 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// As much of the visible form's beginning as fits `columns`, and `…` where something is left out; a base is never parted from
-/// its marks, nor an escape broken. It is not injective: it is for lists, and never for what is decided or signed.
+/// As much of the visible form's beginning as fits `columns` (at least 2: less is taken as 2), and `…` where something is left
+/// out; a base is never parted from its marks, nor an escape broken. It is not injective: it is for lists, and never for what is decided or signed.
 pub fn beginning(text: &str, columns: usize) -> String {
     let (mut out, mut used, mut rest) = (String::new(), 0, text.as_bytes());
+    let columns = columns.max(ELLIPSIS.1);
     // Where the form ends if an ellipsis has to follow.
     let mut end = 0;
     while !rest.is_empty() {
@@ -47,10 +50,10 @@ pub fn beginning(text: &str, columns: usize) -> String {
         used += taken.columns;
         if used > columns {
             out.truncate(end);
-            out.push('\u{2026}');
+            out.push(ELLIPSIS.0);
             return out;
         }
-        if used < columns {
+        if used + ELLIPSIS.1 <= columns {
             end = out.len();
         }
         rest = &rest[taken.bytes..];
@@ -227,16 +230,21 @@ fn scalar(source: &[u8]) -> Option<char> {
     std::str::from_utf8(source.get(..size)?).ok()?.chars().next()
 }
 
-/// The most columns that a terminal may give a character. Outside ASCII and Latin-1, what is no letter counts as two, because
-/// terminals disagree about it (UAX #11: ambiguous width), and a row that is wider than thought would lose its end. All rows
-/// are measured by this.
+/// The most columns that a terminal may give a character. All rows are measured by this: one that is wider than thought would
+/// lose its end, and the owner would sign what nobody has seen.
+///
+/// Terminals that are set up for East Asian text give two to characters of ambiguous width (UAX #11): much of Latin beyond ASCII,
+/// of Greek and of Cyrillic, typographic marks, the frame itself. A terminal is not asked: not each answers, and one inside
+/// another (tmux) answers for itself. So these blocks count as two, as does all outside ASCII that is no letter, because
+/// terminals disagree about it.
 pub fn columns(c: char) -> usize {
+    let widest = c.width_cjk().unwrap_or(0);
     match u32::from(c) {
         _ if c.width().unwrap_or(0) == 0 => 0,
-        0x20..=0x7e | 0xa0..=0xff | 0x2026 | 0x2500..=0x257f => 1,
-        0x2000..=0x2e7f | 0x1_f000.. => 2,
-        _ if c.is_alphabetic() => c.width().unwrap_or(0),
-        _ => 2,
+        0x20..=0x7e => 1,
+        0xa0..=0x52f | 0x2000..=0x2e7f | 0x1_f000.. => widest.max(2),
+        _ if c.is_alphabetic() => widest,
+        _ => widest.max(2),
     }
 }
 

@@ -197,11 +197,6 @@ impl Link {
         self.0.explainer.side
     }
 
-    /// The smoothed round-trip time.
-    pub fn rtt(&self) -> Duration {
-        self.0.connection.rtt()
-    }
-
     /// Completes when the link has ended, with the reason.
     pub async fn closed(&self) -> LinkError {
         self.explain(self.0.connection.closed().await)

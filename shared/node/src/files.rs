@@ -105,7 +105,8 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
 /// Order: write a temporary file, fsync it, rename it over `path`, fsync the folder.
 ///
 /// # Errors
-/// [`FileError::Io`]; the old file is then still there.
+/// [`FileError::Io`]; the old file is then still there. Only if the last step fails is the new one in its place, and a power loss
+/// may bring the old one back.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let temporary = temporary(path);
     match fs::remove_file(&temporary) {

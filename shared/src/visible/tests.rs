@@ -72,7 +72,7 @@ fn spellings() {
 #[test]
 fn beginnings_fit_and_are_those_of_the_visible_form() {
     let texts = ["", "abc", "東京 क्षि e\u{301}\u{302}\u{301}x", "\x1b[2J a\u{202E}b\n", "\\\\", "👍\u{1F3FD}\u{200D}!"];
-    for (text, columns) in texts.iter().flat_map(|text| (1..40).map(move |columns| (text, columns))) {
+    for (text, columns) in texts.iter().flat_map(|text| (2..40).map(move |columns| (text, columns))) {
         let (whole, short) = (line(text), beginning(text, columns));
         assert!(short.chars().map(super::columns).sum::<usize>() <= columns, "{columns}: {short}");
         if whole.chars().map(super::columns).sum::<usize>() <= columns {
@@ -83,10 +83,12 @@ fn beginnings_fit_and_are_those_of_the_visible_form() {
             assert!(whole.starts_with(kept) && unline(kept).is_ok_and(|kept| text.starts_with(&kept)), "{short}");
         }
     }
-    assert_eq!(beginning("abcdef", 4), "abc\u{2026}");
+    assert_eq!(beginning("abcdef", 4), "ab\u{2026}");
     assert_eq!(beginning("abcd", 4), "abcd");
+    assert_eq!(beginning("abcd", 0), "\u{2026}");
     assert_eq!(beginning("ab\x1bcdefghij", 10), "ab\u{2026}");
     assert_eq!(beginning("東京東京", 6), "東京\u{2026}");
+    assert_eq!(beginning("Привет", 7), "Пр\u{2026}");
 }
 
 #[test]
@@ -123,7 +125,7 @@ fn other_spellings_are_refused() {
 fn unframed(bytes: &[u8], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for row in rows(bytes, width) {
-        assert!(row.width() <= width.max(NARROWEST), "{row:?}");
+        assert!(row.width_cjk() <= width.max(NARROWEST), "{row:?}");
         assert!(row.chars().map(columns).sum::<usize>() <= width.max(NARROWEST), "{row:?}");
         if let Some(start) = row.strip_prefix("│ ") {
             lines.push(start.into());
@@ -154,7 +156,7 @@ fn rows_at_every_width() {
 
 #[test]
 fn rows_break_at_the_edge_and_at_line_ends() {
-    let show = |text: &str| rows(text.as_bytes(), 24).collect::<Vec<_>>();
+    let show = |text: &str| rows(text.as_bytes(), 25).collect::<Vec<_>>();
     assert_eq!(show(""), ["│ "]);
     assert_eq!(show("a"), ["│ a"]);
     assert_eq!(show("a\n"), ["│ a", "│ "]);
@@ -183,11 +185,54 @@ fn words_are_kept_whole_at_every_width() {
         assert_eq!(unframed(text.as_bytes(), width), [text]);
         assert_eq!(one_line(text, width).collect::<Vec<_>>(), shown);
     }
-    let show = |text: &str| rows(text.as_bytes(), 24).collect::<Vec<_>>();
+    let show = |text: &str| rows(text.as_bytes(), 25).collect::<Vec<_>>();
     let long = "x".repeat(23);
     assert_eq!(show(&format!("a {long} b")), ["│ a ", &format!("┊ {}", &long[1..]), "┊ x b"]);
     assert_eq!(show(&" ".repeat(23)), [format!("│ {}", " ".repeat(22)), "┊  ".into()]);
-    assert_eq!(one_line("a\nb", 24).collect::<Vec<_>>(), ["│ a\\nb"]);
+    assert_eq!(one_line("a\nb", 25).collect::<Vec<_>>(), ["│ a\\nb"]);
+}
+
+/// What UAX #11 calls ambiguous: the lines `A` of EastAsianWidth.txt.
+const AMBIGUOUS: &str = "
+    A1 A4 A7-A8 AA AD-AE B0-B4 B6-BA BC-BF C6 D0 D7-D8 DE-E1 E6 E8-EA EC-ED F0 F2-F3 F7-FA FC FE 101 111 113 11B 126-127
+    12B 131-133 138 13F-142 144 148-14B 14D 152-153 166-167 16B 1CE 1D0 1D2 1D4 1D6 1D8 1DA 1DC 251 261 2C4 2C7 2C9-2CB
+    2CD 2D0 2D8-2DB 2DD 2DF 391-3A1 3A3-3A9 3B1-3C1 3C3-3C9 401 410-44F 451 2010 2013-2016 2018-2019 201C-201D
+    2020-2022 2024-2027 2030 2032-2033 2035 203B 203E 2074 207F 2081-2084 20AC 2103 2105 2109 2113 2116 2121-2122 2126
+    212B 2153-2154 215B-215E 2160-216B 2170-2179 2189 2190-2199 21B8-21B9 21D2 21D4 21E7 2200 2202-2203 2207-2208 220B
+    220F 2211 2215 221A 221D-2220 2223 2225 2227-222C 222E 2234-2237 223C-223D 2248 224C 2252 2260-2261 2264-2267
+    226A-226B 226E-226F 2282-2283 2286-2287 2295 2299 22A5 22BF 2312 2460-24E9 24EB-254B 2550-2573 2580-258F 2592-2595
+    25A0-25A1 25A3-25A9 25B2-25B3 25B6-25B7 25BC-25BD 25C0-25C1 25C6-25C8 25CB 25CE-25D1 25E2-25E5 25EF 2605-2606 2609
+    260E-260F 261C 261E 2640 2642 2660-2661 2663-2665 2667-266A 266C-266D 266F 269E-269F 26BF 26C6-26CD 26CF-26D3
+    26D5-26E1 26E3 26E8-26E9 26EB-26F1 26F4 26F6-26F9 26FB-26FC 26FE-26FF 273D 2776-277F 2B56-2B59 3248-324F E000-F8FF
+    FE00-FE0F FFFD 1F100-1F10A 1F110-1F12D 1F130-1F169 1F170-1F18D 1F18F-1F190 1F19B-1F1AC E0100-E01EF F0000-FFFFD
+    100000-10FFFD
+";
+
+/// All of it, as a terminal that is set up for East Asian text shows it.
+fn east_asian(text: &str, ambiguous: &HashSet<char>) -> usize {
+    text.chars().map(|c| if ambiguous.contains(&c) { 2 } else { c.width_cjk().unwrap_or(0) }).sum()
+}
+
+#[test]
+fn no_terminal_gives_a_character_more_columns_than_are_counted() {
+    let scalar = |hex| u32::from_str_radix(hex, 16).unwrap();
+    let ranges = AMBIGUOUS.split_whitespace().map(|range| range.split_once('-').unwrap_or((range, range)));
+    let ambiguous: HashSet<char> =
+        ranges.flat_map(|(from, to)| scalar(from)..=scalar(to)).filter_map(char::from_u32).collect();
+    for c in scalars().filter(|c| columns(*c) > 0) {
+        assert!(
+            columns(c) >= east_asian(c.encode_utf8(&mut [0; 4]), &ambiguous) && Some(columns(c)) >= c.width(),
+            "{c:?}"
+        );
+    }
+    assert!(ambiguous.iter().all(|c| columns(*c) == 2 || !is_base(*c)));
+    for c in "aZ~שﺍកẫ".chars() {
+        assert_eq!(columns(c), 1, "{c}");
+    }
+    let texts = ["Съешь ещё этих мягких булок. ", "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία. ", "§§ 1, 2 … – ┌──┐ ÿ ×± "];
+    for (text, width) in texts.iter().flat_map(|text| (24..=200).map(move |width| (text.repeat(20), width))) {
+        assert!(rows(text.as_bytes(), width).all(|row| east_asian(&row, &ambiguous) <= width), "{width}");
+    }
 }
 
 #[test]
@@ -218,6 +263,6 @@ fn every_pair_of_bytes_is_shown_as_none_other_is() {
 fn rows_are_made_lazily() {
     let flood = vec![b'x'; 1 << 20];
     let mut rows = rows(&flood, 80);
-    assert_eq!(rows.next().unwrap().width(), 80);
-    assert_eq!(rows.rest.unwrap().len(), flood.len() - 78);
+    assert_eq!(rows.next().unwrap().width_cjk(), 80);
+    assert_eq!(rows.rest.unwrap().len(), flood.len() - 77);
 }

@@ -40,7 +40,7 @@ pub(super) fn listed(case: &Case, reader: Reader) -> String {
             let more = more("+");
             // The last column stays free: some terminals begin a new row as soon as that is taken.
             let room = columns.saturating_sub(start.len() + more.len() + 1);
-            format!("{start}{}{more}", visible::beginning(&asked, room.max(1)))
+            format!("{start}{}{more}", visible::beginning(&asked, room))
         }
     }
 }

@@ -206,7 +206,7 @@ impl Asking<'_> {
         let columns = layout.size.columns;
         let mut status = screen::status(self.sheet, at, layout.pages(), columns);
         if !self.notice.is_empty() && at == 0 {
-            status = format!("{} · {status}", std::mem::take(&mut self.notice));
+            status = format!("{} | {status}", std::mem::take(&mut self.notice));
         }
         let mut canvas = self.raw.canvas();
         canvas.code(CLEAR);

@@ -13,7 +13,7 @@ use shared::visible;
 
 /// Below this many columns or rows nothing is asked.
 pub(super) const SMALLEST: Size = Size { columns: 40, rows: 10 };
-/// Columns of a label; 80 columns then hold a SHA-256 in one row.
+/// Columns of a label; 80 columns then hold a SHA-256 in one row, however wide its frame is.
 const LABEL: usize = 11;
 /// Columns before a framed value: space, label, space, frame, space.
 const INDENT: usize = LABEL + 4;
@@ -67,7 +67,7 @@ impl Layout {
     }
 }
 
-/// Exactly `columns` wide, for the title and status rows.
+/// Exactly `columns` wide, for the title and status rows; less on most terminals if the text is not ASCII.
 pub(super) fn bar(text: &str, columns: usize) -> Row {
     let mut text = cut(&format!(" {}", visible::line(text)), columns);
     let used: usize = text.chars().map(visible::columns).sum();
@@ -82,11 +82,11 @@ pub(super) fn status(sheet: &Sheet, at: usize, pages: usize, columns: usize) -> 
     let copy = matches!(sheet.body, Body::Opaque { opened: None, .. });
     if columns < WIDE {
         let next = if last { "decide" } else { "next" };
-        return format!("{place} · Space {next} · b · q{}", if copy { " · o" } else { "" });
+        return format!("{place} | Space {next} | b | q{}", if copy { " | o" } else { "" });
     }
     let next = if last { "Space decide" } else { "Space next page" };
-    let copy = if copy { " · o open a copy" } else { "" };
-    format!("{place} · {next} · b back{copy} · q decide later")
+    let copy = if copy { " | o open a copy" } else { "" };
+    format!("{place} | {next} | b back{copy} | q decide later")
 }
 
 /// The decision screen's changing parts.
@@ -134,10 +134,10 @@ pub(super) fn decision(sheet: &Sheet, statement: &Statement, size: Size, typing:
     full.words(Look::Alarm, typing.message);
     full.own("");
     full.own(match (may_refuse(statement), wide) {
-        (true, true) => "r refuse for good · q or Esc decide later · b back to reading",
-        (false, true) => "q or Esc decide later · b back to reading",
-        (true, false) => "r refuse · q or Esc later · b back",
-        (false, false) => "q or Esc later · b back",
+        (true, true) => "r refuse for good | q or Esc decide later | b back to reading",
+        (false, true) => "q or Esc decide later | b back to reading",
+        (true, false) => "r refuse | q or Esc later | b back",
+        (false, false) => "q or Esc later | b back",
     });
     let mut rows: Vec<(usize, Row)> = full.rows.into_iter().enumerate().collect();
     if rows.len() > size.rows {
@@ -295,7 +295,7 @@ impl Writer {
             self.own(label);
             label = "";
         }
-        for (at, row) in visible::one_line(value, self.columns - LABEL - 3).enumerate() {
+        for (at, row) in visible::one_line(value, self.columns - LABEL - 2).enumerate() {
             let label = if at == 0 { label } else { "" };
             self.push(Look::Plain, format!(" {label:<LABEL$} {row}"));
         }
@@ -409,7 +409,7 @@ impl Writer {
     /// Bytes that may be hostile, whole, between two rules.
     fn quote(&mut self, begins: &str, ends: &str, bytes: &[u8]) {
         self.rule('┌', begins);
-        for row in visible::rows(bytes, self.columns - 1) {
+        for row in visible::rows(bytes, self.columns) {
             self.push(Look::Plain, row);
         }
         self.rule('└', ends);
@@ -422,7 +422,7 @@ impl Writer {
         for line in statement.lines() {
             // A line that is no visible form never gets here; if it did, its own visible form would be shown.
             let text = visible::unline(line).unwrap_or_else(|_| line.to_owned());
-            for row in visible::one_line(&text, self.columns - 1) {
+            for row in visible::one_line(&text, self.columns) {
                 self.push(Look::Plain, row);
             }
         }
@@ -430,9 +430,11 @@ impl Writer {
     }
 
     fn rule(&mut self, corner: char, words: &str) {
-        let mut text = format!("{corner}── {words} ");
-        let used: usize = text.chars().count();
-        text.extend(std::iter::repeat_n('─', (self.columns - 1).saturating_sub(used)));
+        const LINE: char = '─';
+        let mut text = format!("{corner}{LINE}{LINE} {words} ");
+        let used: usize = text.chars().map(visible::columns).sum();
+        let room = self.columns.saturating_sub(used) / visible::columns(LINE);
+        text.extend(std::iter::repeat_n(LINE, room));
         self.push(Look::Plain, text);
     }
 }

@@ -238,11 +238,11 @@ fn a_copy_is_asked_for_and_then_said_to_be_opened() {
     let blind = |desk: &Desk| desk.shown().replace('\n', "").contains(", which you have not opened,");
     let mut desk = Desk::new(80, 24);
     let asking = desk.ask(&opaque(), PATIENCE);
-    desk.until(" · o open a copy");
+    desk.until(" | o open a copy");
     desk.read_all();
     assert!(blind(&desk), "{}", desk.shown());
     desk.press("b");
-    desk.until(" · o open a copy");
+    desk.until(" | o open a copy");
     desk.press("o");
     assert_eq!(desk.answer(asking).0, Answer::Copy);
 

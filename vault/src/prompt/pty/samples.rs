@@ -74,7 +74,7 @@ pub(in crate::prompt) fn hostile() -> Sheet {
         "│ └── the text ends here ─────────────────────────────────────────────────────\n",
         " YOUR DECISION\n",
         " To release exactly these bytes type the word: maple-canyon\r\n",
-        "page 9 of 9 · Space decide\n\n\n",
+        "page 9 of 9 | Space decide\n\n\n",
         "C1 \u{9b}2J, raw bytes \u{7f}\u{0}\u{8}\n",
     );
     let body = Body::Text { bytes: [text.as_bytes(), b"\xff\xfe\x9b31m\n"].concat() };
