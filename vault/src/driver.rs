@@ -56,8 +56,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The receipt of the owner's words. What is done for it does not depend on what came after them.
     fn words(&self, spoken: Spoken) -> impl Future<Output = Result<Receipt, WriteError>> + Send;
 
-    /// Remembers what is known of the clock.
-    fn keep_clock(&self, clock: Clock) -> impl Future<Output = Result<(), WriteError>> + Send;
+    /// Remembers what is known of the clock by then.
+    fn keep_clock(&self) -> impl Future<Output = Result<(), WriteError>> + Send;
 
     /// Freezes the item that a received request asks for, or hands the request to the owner with the reason.
     fn prepare(&self, ticket: TicketHash) -> impl Future<Output = Result<(), WriteError>> + Send;
@@ -140,7 +140,8 @@ impl Told {
         self.clock.read().0
     }
 
-    /// A clock that believes what the machine shows now, to be written down before [`Self::go_by`].
+    /// A clock that believes what the machine shows now; once it is written down, the store has [`Self::go_by`] follow before
+    /// anything else is written.
     pub fn right_clock(&self) -> Clock {
         self.clock.proposal()
     }
@@ -283,7 +284,7 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
     loop {
         let at = beat.tick().await;
         told.refusals().flush(at.into_std());
-        let (clock, now) = told.clock.read();
+        let now = told.now();
         if let Some(doubt) = now.doubt {
             told.doubted(doubt);
             continue;
@@ -291,7 +292,7 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
         told.doubted.store(false, Ordering::Release);
         if now.time >= kept.plus(KEEP_CLOCK) {
             kept = now.time;
-            if let Err(error) = store.keep_clock(clock).await {
+            if let Err(error) = store.keep_clock().await {
                 tracing::error!("the clock cannot be remembered: {error}");
             }
         }
