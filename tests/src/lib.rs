@@ -26,6 +26,7 @@ pub mod adversary;
 pub mod bins;
 pub mod browser;
 pub mod clock;
+pub mod desk;
 pub mod http;
 pub mod node;
 pub mod oracle;

@@ -1,6 +1,5 @@
 //! A world that keeps dying: a vault and what stands before it, visitors and an owner at work, and SIGKILL by plan.
 
-use crate::desk::Desk;
 use crate::dice::{Death, Dice, From, Front, Side, deaths};
 use crate::door::{Door, Page, Stand};
 use crate::ledger::{Counts, Ledger};
@@ -17,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tests::World;
+use tests::desk::Desk;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 

@@ -1,7 +1,6 @@
 //! The life of a vault on a disk that fails.
 
 use super::{End, Fault, PATIENCE, Ran, Shim, borrowed, lines, step};
-use crate::desk::Desk;
 use crate::dice::Dice;
 use crate::door::{Ask, Collected, Door, Stand, Standing, request};
 use crate::ledger::Ledger;
@@ -19,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::World;
+use tests::desk::Desk;
 use tokio::runtime::{Handle, Runtime};
 
 /// Bytes of a frame in the write-ahead log, and how many of them are there before a run begins: a checkpoint is due soon.
