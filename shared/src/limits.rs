@@ -58,7 +58,7 @@ pub const QUESTIONS_BACK: usize = 5;
 pub const COOLING_MAX: u64 = 7 * 86_400;
 /// How far an owner's clock may be from the vault's when a decision is signed.
 pub const DECISION_SKEW: u64 = 900;
-/// A wall clock that goes back by less than this is waited for.
+/// A wall clock that goes back by up to this is waited for.
 pub const CLOCK_BACK: u64 = 60;
 /// A wall clock that is further ahead than this is not believed before the owner says so.
 pub const CLOCK_AHEAD: u64 = 86_400;

@@ -27,6 +27,7 @@ pub mod anybody;
 pub mod bins;
 pub mod browser;
 pub mod clock;
+pub mod desk;
 pub mod http;
 #[cfg(test)]
 mod named;

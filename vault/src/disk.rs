@@ -8,7 +8,7 @@ use shared::ids::{Nonce, RequestId, TicketHash};
 use shared::message::{Filing, VisitorAnswer};
 use shared::receipt::{Kind, Receipt};
 use std::sync::Arc;
-use vault_core::{Clock, Effect, Input, LaneId, Now, Permit, Spoken, Stage, Words};
+use vault_core::{Effect, Input, LaneId, Now, Permit, Spoken, Stage, Words};
 
 /// The real store of one vault.
 #[derive(Clone)]
@@ -38,8 +38,8 @@ impl Store for Disk {
         blocking(move || words(&vault, &spoken)).await
     }
 
-    async fn keep_clock(&self, clock: Clock) -> Result<(), WriteError> {
-        self.0.writer.act(move |t| t.keep_clock(&clock)).await.map(drop)
+    async fn keep_clock(&self) -> Result<(), WriteError> {
+        self.0.writer.act(|t| t.keep_clock()).await.map(drop)
     }
 
     async fn prepare(&self, ticket: TicketHash) -> Result<(), WriteError> {

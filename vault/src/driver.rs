@@ -55,8 +55,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The receipt of the owner's words. What is done for it does not depend on what came after them.
     fn words(&self, spoken: Spoken) -> impl Future<Output = Result<Receipt, WriteError>> + Send;
 
-    /// Remembers what is known of the clock.
-    fn keep_clock(&self, clock: Clock) -> impl Future<Output = Result<(), WriteError>> + Send;
+    /// Remembers what is known of the clock by then.
+    fn keep_clock(&self) -> impl Future<Output = Result<(), WriteError>> + Send;
 
     /// Freezes the item that a received request asks for, or hands the request to the owner with the reason.
     fn prepare(&self, ticket: TicketHash) -> impl Future<Output = Result<(), WriteError>> + Send;
@@ -156,7 +156,8 @@ impl Told {
         self.clock.read().0
     }
 
-    /// A clock that believes what the machine shows now, to be written down before [`Self::go_by`].
+    /// A clock that believes what the machine shows now; once it is written down, the store has [`Self::go_by`] follow before
+    /// anything else is written.
     pub fn right_clock(&self) -> Clock {
         self.clock.proposal()
     }
@@ -328,7 +329,7 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
     loop {
         told.flush(beat.tick().await);
         node::danger::point("sweep");
-        let (clock, now) = told.clock.read();
+        let now = told.now();
         if let Some(doubt) = now.doubt {
             told.doubted(doubt);
             continue;
@@ -336,7 +337,7 @@ pub(crate) async fn sweep<S: Store>(store: S, told: Told) {
         told.doubted.store(false, Ordering::Release);
         if now.waited >= kept.saturating_add(KEEP_CLOCK) {
             kept = now.waited;
-            if let Err(error) = store.keep_clock(clock).await {
+            if let Err(error) = store.keep_clock().await {
                 told.troubled(Trouble::Clock, format!("the clock cannot be remembered: {error}"));
             }
         }

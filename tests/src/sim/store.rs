@@ -332,8 +332,8 @@ impl Store for MemoryStore {
         self.receipt(spoken.request(), leaf, kind, spoken.signed())
     }
 
-    async fn keep_clock(&self, clock: Clock) -> Result<(), WriteError> {
-        self.write_clock(clock, None).await
+    async fn keep_clock(&self) -> Result<(), WriteError> {
+        self.write_clock(self.told.known_clock(), None).await
     }
 
     async fn prepare(&self, ticket: TicketHash) -> Result<(), WriteError> {

@@ -1,6 +1,7 @@
 //! Durable before visible, held by the type system: what follows from a decision is sealed until its transaction commits.
 
-/// A value that exists only once something has been committed. A transaction opens it, and nothing else does.
+/// A value that exists only once something has been committed: only a [`Commit`] opens it. The one that is real is in the
+/// vault's `store/transaction.rs`; whoever makes another answers for what it promises.
 ///
 /// ```no_run
 /// use vault_core::{AfterCommit, Commit};

@@ -159,7 +159,10 @@ pub enum Rejected {
     #[error("the question has been answered already, or another one was asked since")]
     OtherQuestion,
     /// As many questions were asked back as may be.
-    #[error("{max} questions about one request are the limit; answer, refuse or approve it", max = shared::limits::QUESTIONS_BACK)]
+    #[error(
+        "{max} questions about one request are the limit; answer, refuse or approve it",
+        max = shared::limits::QUESTIONS_BACK
+    )]
     Questions,
     /// A quota is used up.
     #[error(transparent)]

@@ -1,5 +1,7 @@
 //! A publication whose signatures have been verified: the only bundle that leaves the vault.
 
+use crate::clock::Doubt;
+use crate::decide::{Authority, Going};
 use crate::owners::Owners;
 use crate::signed::{Agreed, NotAccepted, Signed};
 use shared::ids::Digest;
@@ -49,9 +51,26 @@ pub enum NotPublished {
     /// An owner has stopped all releases, and a publication is one.
     #[error("all releases are stopped; `vault thaw` lets them go on")]
     Frozen,
+    /// Nothing leaves while nobody knows what time it is.
+    #[error("{0}; set it right, or, if it is right, say so with `vault clock --confirm`")]
+    Clock(Doubt),
 }
 
 impl Published {
+    /// Checks that the owners signed exactly `bundle`, as a version above `newest`, and that it may leave now.
+    ///
+    /// # Errors
+    /// [`NotPublished`]
+    pub fn decide(signed: Signed, bundle: Vec<u8>, newest: u64, by: &Authority<'_>) -> Result<Self, NotPublished> {
+        if by.brake == Going::Frozen {
+            return Err(NotPublished::Frozen);
+        }
+        if let Some(doubt) = by.now.doubt {
+            return Err(NotPublished::Clock(doubt));
+        }
+        Self::verify(signed, bundle, newest, by.vault, by.owners)
+    }
+
     /// Checks that the owners signed exactly `bundle`, as a version above `newest`.
     ///
     /// # Errors

@@ -94,20 +94,18 @@ fn refused(state: State, signed: Signed, said: Refusal, by: &Authority<'_>) -> R
     let Some(nonce) = state.stage.nonce() else { return not_now(&state.stage) };
     let expected = statements::refusal(by.vault, &state, said.words.clone(), said.decided_at, nonce);
     signed.is(&Statement::Refusal(expected))?;
-    said.words.as_deref().map_or(Ok(()), check_words)?;
+    // A silent refusal is the desk's own: it needs no signature, because nothing leaves.
+    let Some(words) = said.words else { return Err(NotAccepted::Words.into()) };
+    check_words(&words)?;
     check_new(&state.stage, &signed, said.decided_at, by)?;
     let agreed = match gather(&state.stage, signed, by)? {
         Gathered::Enough(agreed) => agreed,
         Gathered::Pending(signed, _) => return Ok(pending(state, signed, by)),
     };
     let entry = agreed.signed().clone();
-    let (told, effects) = match said.words {
-        Some(words) => {
-            let spoken = Spoken::of(agreed, &state.request, Words::Refusal(words));
-            (Told::Words(state.request.lapses_at(), spoken), both(&state.request))
-        }
-        None => (silence(&state), vec![Effect::TellOwner]),
-    };
+    let effects = both(&state.request);
+    let spoken = Spoken::of(agreed, &state.request, Words::Refusal(words));
+    let told = Told::Words(state.request.lapses_at(), spoken);
     let stage = Stage::Closed(Box::new(Closing { why: Why::Refused, at: by.now.time, told, release: None }));
     Ok(signed_step(State { stage, ..state }, LeafKind::Refused, &entry, effects, by.now))
 }

@@ -33,7 +33,10 @@ pub enum NotAccepted {
     #[error("the statement does not match in its field {0:?}; look at it again")]
     Differs(String),
     /// Already over, or further away than allowed.
-    #[error("not-after must lie between the end of the cooling-off time and {max} days from now", max = limits::RELEASE_LIFE_MAX / 86_400)]
+    #[error(
+        "not-after must lie between the end of the cooling-off time and {max} days from now",
+        max = limits::RELEASE_LIFE_MAX / 86_400
+    )]
     NotAfter,
     /// None, or more than allowed.
     #[error("collections must lie between 1 and {max}", max = limits::COLLECTIONS)]
@@ -42,7 +45,10 @@ pub enum NotAccepted {
     #[error("the words must have 1 to {max} bytes and no control characters", max = limits::WORDS)]
     Words,
     /// Signed at another time than now.
-    #[error("the statement was made more than {max} minutes from now; set both clocks and sign again", max = limits::DECISION_SKEW / 60)]
+    #[error(
+        "the statement was made more than {max} minutes from now; set both clocks and sign again",
+        max = limits::DECISION_SKEW / 60
+    )]
     DecidedAt,
     /// A signature is not an owner's over this text.
     #[error("a signature does not hold: {0}")]

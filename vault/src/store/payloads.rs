@@ -3,7 +3,7 @@
 
 use super::log::row;
 use super::transaction::Transaction;
-use super::writer::{WriteError, Writer};
+use super::writer::{Done, WriteError, Writer};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 use shared::ids::Digest;
@@ -18,13 +18,13 @@ const PLACES: i64 = 1024;
 /// A payload on its way in, a chunk a transaction; invisible until [`Upload::finish`].
 pub(crate) struct Upload {
     writer: Writer,
-    payload: i64,
+    rows: Arc<Rows>,
     place: i64,
     hash: Sha256,
     bytes: u64,
 }
 
-/// Why an upload stopped; what was written of it is removed at the next start.
+/// Why an upload stopped; what was written of it is removed at once.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UploadError {
     #[error("it is over the limit of 64 MiB")]
@@ -40,10 +40,11 @@ impl Upload {
         let (payload, _) = writer
             .act(|t| {
                 t.connection.execute("INSERT INTO payload (bytes, complete) VALUES (0, 0)", [])?;
-                Ok(super::writer::Done::quiet(t.connection.last_insert_rowid()))
+                Ok(Done::quiet(t.connection.last_insert_rowid()))
             })
             .await?;
-        Ok(Self { writer, payload, place: 0, hash: Sha256::new(), bytes: 0 })
+        let rows = Arc::new(Rows { writer: writer.clone(), payload });
+        Ok(Self { writer, rows, place: 0, hash: Sha256::new(), bytes: 0 })
     }
 
     /// Appends at most [`limits::CHUNK`] bytes; every chunk but the last must be full.
@@ -56,14 +57,14 @@ impl Upload {
             return Err(UploadError::TooLarge);
         }
         self.hash.update(&data);
-        let id = self.payload * PLACES + self.place;
+        let id = self.rows.payload * PLACES + self.place;
         self.place += 1;
         self.writer
             .act(move |t| {
                 t.connection
                     .prepare_cached("INSERT INTO chunk (id, data) VALUES (?1, ?2)")?
                     .execute(params![id, data])?;
-                Ok(super::writer::Done::quiet(()))
+                Ok(Done::quiet(()))
             })
             .await?;
         Ok(())
@@ -71,50 +72,76 @@ impl Upload {
 
     /// Hands over the payload for the transaction that makes it visible.
     pub(crate) fn finish(self) -> Uploaded {
-        Uploaded { payload: self.payload, sha256: Digest(self.hash.finalize().into()), bytes: self.bytes }
+        Uploaded { rows: self.rows, sha256: Digest(self.hash.finalize().into()), bytes: self.bytes }
     }
 }
 
 /// A whole payload, not yet visible.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Uploaded {
-    payload: i64,
+    rows: Arc<Rows>,
     pub(crate) sha256: Digest,
     pub(crate) bytes: u64,
 }
 
+/// An upload's rows. Once nobody is left who could make them visible, they are removed, unless that was done.
+struct Rows {
+    writer: Writer,
+    payload: i64,
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.writer.forget(self.payload);
+    }
+}
+
 impl Transaction<'_> {
     /// Makes an upload visible; the same bytes are kept once. Returns the payload's row.
-    pub(crate) fn keep(&mut self, upload: Uploaded) -> Result<i64, WriteError> {
+    pub(crate) fn keep(&mut self, upload: &Uploaded) -> Result<i64, WriteError> {
         let same = self
             .connection
             .prepare_cached("SELECT id FROM payload WHERE sha256 = ?1 AND complete = 1")?
             .query_row([upload.sha256.0], |r| r.get(0))
             .optional()?;
         if let Some(same) = same {
-            if same != upload.payload {
-                forget(self.connection, upload.payload)?;
-            }
             return Ok(same);
         }
         let changed = self
             .connection
             .prepare_cached("UPDATE payload SET sha256 = ?1, bytes = ?2, complete = 1 WHERE id = ?3")?
-            .execute(params![upload.sha256.0, row(upload.bytes), upload.payload])?;
+            .execute(params![upload.sha256.0, row(upload.bytes), upload.rows.payload])?;
         if changed == 1 {
-            Ok(upload.payload)
+            Ok(upload.rows.payload)
         } else {
             Err(WriteError::Invalid("the upload is gone; add it again".into()))
         }
     }
 
-    /// Removes uploads that never became whole.
+    /// Removes one chunk of an upload, or what remains without any. A piece at a time, because the freed pages are overwritten
+    /// by way of the write-ahead log, which wants room on the disk.
+    pub(super) fn forget_piece(&mut self, payload: i64) -> Result<Done<()>, WriteError> {
+        let piece = "DELETE FROM chunk WHERE id = (SELECT max(id) FROM chunk WHERE id >= ?1 AND id < ?2)";
+        let place = [payload * PLACES, (payload + 1) * PLACES];
+        if self.connection.prepare_cached(piece)?.execute(place)? == 0 {
+            self.connection.execute("DELETE FROM payload WHERE id = ?1", [payload])?;
+        }
+        Ok(Done::quiet(()))
+    }
+
+    /// Removes uploads that never became whole, at the start.
     pub(crate) fn sweep_uploads(&mut self) -> Result<usize, WriteError> {
         let mut rows = self.connection.prepare("SELECT id FROM payload WHERE complete = 0")?;
         let ids = rows.query_map([], |r| r.get(0))?.collect::<Result<Vec<i64>, _>>()?;
         ids.iter().try_for_each(|id| forget(self.connection, *id))?;
         Ok(ids.len())
     }
+}
+
+/// Whether an upload's rows are there and never became visible.
+pub(super) fn is_left(connection: &Connection, payload: i64) -> Result<bool, rusqlite::Error> {
+    let query = "SELECT complete = 0 FROM payload WHERE id = ?1";
+    Ok(connection.prepare_cached(query)?.query_row([payload], |r| r.get(0)).optional()?.unwrap_or(false))
 }
 
 fn forget(connection: &Connection, payload: i64) -> Result<(), rusqlite::Error> {

@@ -208,7 +208,7 @@ impl Transaction<'_> {
         uploaded: super::Uploaded,
         media_type: Option<MediaType>,
     ) -> Result<Done<&'static str>, WriteError> {
-        self.keep(uploaded)?;
+        self.keep(&uploaded)?;
         let state = state(self.connection, ticket, self.ground)?.ok_or(WriteError::NoRequest)?;
         let draft = self.composed(&state, (uploaded.sha256, uploaded.bytes), media_type)?;
         self.decide(ticket, Input::Composed(draft))
@@ -276,7 +276,7 @@ pub(crate) fn list(
     rows.map(|json| restore(&json?, vault, owners)).collect()
 }
 
-/// How many undecided requests there are that are like each other, by one of them: their tickets' first halves, oldest first.
+/// The undecided requests in groups of those that are like each other, oldest first.
 pub(crate) fn repeats(connection: &Connection, now: Time) -> Result<Vec<Vec<RequestId>>, rusqlite::Error> {
     let query = "SELECT id, likeness FROM request WHERE undecided = 1 AND ends_at > ?1 ORDER BY filed_at, id";
     let mut rows = connection.prepare_cached(query)?;

@@ -31,7 +31,8 @@ CREATE TABLE item (
   added_at INTEGER NOT NULL
 ) STRICT;
 
--- The id is the first half of the ticket's hash, which a reception chooses: every look-up compares the whole.
+-- The id is the first half of the ticket's hash, which a reception chooses: whatever a ticket is to change or to open is looked
+-- up by the whole, here or, before the id is used, in the table in memory.
 CREATE TABLE request (
   id BLOB PRIMARY KEY,
   ticket BLOB NOT NULL,

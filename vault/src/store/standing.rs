@@ -61,8 +61,7 @@ impl Transaction<'_> {
     }
 
     /// Remembers what is known of the clock, though nothing else is written.
-    pub(crate) fn keep_clock(&mut self, clock: &Clock) -> Result<Done<()>, WriteError> {
-        self.clock = *clock;
+    pub(crate) fn keep_clock(&mut self) -> Result<Done<()>, WriteError> {
         self.write_clock()?;
         Ok(Done::quiet(()))
     }
@@ -74,11 +73,12 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Goes by `clock` from now on, because the owner says that it is right; logged.
+    /// Goes by `clock` from the commit on, because the owner says that it is right; logged.
     pub(crate) fn confirm_clock(&mut self, clock: &Clock) -> Result<Done<()>, WriteError> {
         let parts = vec![clock.high().to_string().into_bytes()];
         self.log(&LogEntry { kind: LeafKind::Clock, time: clock.high(), parts }, None)?;
-        self.keep_clock(clock)
+        (self.clock, self.confirmed) = (*clock, true);
+        self.keep_clock()
     }
 }
 

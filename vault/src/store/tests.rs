@@ -244,7 +244,7 @@ impl Running {
             media_type: Text::new("text/markdown").unwrap(),
             bytes: uploaded.bytes,
         };
-        self.act(move |t| t.keep(uploaded).and_then(|payload| t.add_item(&new, payload))).await.unwrap()
+        self.act(move |t| t.keep(&uploaded).and_then(|payload| t.add_item(&new, payload))).await.unwrap()
     }
 
     fn state(&self, place: &Place, who: u32) -> Option<State> {
@@ -263,6 +263,15 @@ impl Running {
 
     fn count(&self, query: &str) -> i64 {
         self.readers.read(|c| c.query_row(query, [], |r| r.get::<_, i64>(0))).unwrap()
+    }
+
+    /// Waits until a count is this.
+    fn until(&self, query: &str, wanted: i64) {
+        let deadline = std::time::Instant::now() + DEADLINE;
+        while self.count(query) != wanted {
+            assert!(std::time::Instant::now() < deadline, "{query} never gave {wanted}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// What was heard since the last time.

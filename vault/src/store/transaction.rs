@@ -25,6 +25,8 @@ pub(crate) struct Transaction<'a> {
     pub(super) brake: Brake,
     /// What is known of the clock, as it will be after the commit.
     pub(super) clock: Clock,
+    /// The owner has said so: the vault goes by this clock after the commit.
+    pub(super) confirmed: bool,
     pub(crate) now: Now,
     /// How much the connection had changed before.
     changes: u64,
@@ -40,7 +42,7 @@ impl<'a> Transaction<'a> {
     ) -> Result<Self, rusqlite::Error> {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let (frontier, changes) = (tip.frontier().clone(), connection.total_changes());
-        Ok(Self { connection, ground, frontier, brake, clock, now, changes })
+        Ok(Self { connection, ground, frontier, brake, clock, confirmed: false, now, changes })
     }
 
     /// What decisions are measured against, at this transaction's instant.
@@ -49,7 +51,7 @@ impl<'a> Transaction<'a> {
         Authority::new(vault, owners, *cooling, self.brake.going(), self.now)
     }
 
-    /// Runs `part`, and takes back all of it if it fails, the log's edge and the brake included.
+    /// Runs `part`, and takes back all of it if it fails, the log's edge, the brake and the clock included.
     ///
     /// SQLite gives up a whole transaction by itself when the disk fails or fills up in its middle. Nothing may run after
     /// that, because it would be committed alone; the batch's commit then fails too.
@@ -57,7 +59,7 @@ impl<'a> Transaction<'a> {
         if self.connection.is_autocommit() {
             return Err(WriteError::Lost);
         }
-        let before = (self.frontier.clone(), self.brake.clone(), self.clock);
+        let before = (self.frontier.clone(), self.brake.clone(), self.clock, self.confirmed);
         self.connection.execute_batch("SAVEPOINT part")?;
         let result = part(self);
         if let Err(WriteError::Sqlite(error)) = &result {
@@ -65,7 +67,7 @@ impl<'a> Transaction<'a> {
         }
         let end = if result.is_ok() { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" };
         if result.is_err() {
-            (self.frontier, self.brake, self.clock) = before;
+            (self.frontier, self.brake, self.clock, self.confirmed) = before;
         }
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch(end)
@@ -78,7 +80,7 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// The only code that ends a transaction; returns after the write-ahead log was flushed.
+/// The only code that commits; returns after the write-ahead log was flushed.
 impl Commit for &Transaction<'_> {
     type Error = rusqlite::Error;
 

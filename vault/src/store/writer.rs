@@ -2,18 +2,21 @@
 //! after the commit and the checkpoint that covers it.
 //!
 //! The order of durable acts in a batch: BEGIN, the jobs (each in a savepoint), COMMIT with its flush, the checkpoint signed
-//! in memory, then effects and answers. A crash before the flush loses jobs that nobody was told of; a crash after it loses
-//! only answers, and asking again finds the state.
+//! in memory, then effects and answers, a job's rejection among them. A crash before the flush loses jobs that nobody was told
+//! of; a crash after it loses only answers, and asking again finds the state.
 
 use super::log::Tip;
+use super::payloads::is_left;
 use super::transaction::{Ground, Transaction};
 use crate::table::Row;
 use crate::timekeeper::Timekeeper;
+use node::Thinned;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use vault_core::{AfterCommit, Brake, Effect, Going, Rejected};
 
@@ -23,6 +26,8 @@ const BATCH: usize = 64;
 const QUEUE: usize = 1024;
 /// Pages in the write-ahead log from which on it is copied into the store.
 const LOG_PAGES: i32 = 1000;
+/// The longest pause before another piece of what is left of uploads is removed.
+const PIECE: Duration = Duration::from_millis(100);
 
 /// Why something was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +91,15 @@ impl WriteError {
         }
     }
 
+    /// A job's own error, or the commit's: what a job was judged by may have been written by others of its batch, and is not
+    /// there if the commit fails.
+    fn unless_lost(self, committed: Committed) -> Self {
+        match (self, committed) {
+            (own, Ok(_)) | (own @ (Self::Full | Self::Sqlite(_)), Err(_)) => own,
+            (_, Err(lost)) => lost,
+        }
+    }
+
     /// Whether the same may succeed later: the disk was full, or failed.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Full | Self::Lost | Self::Random | Self::Sqlite(_)) && !self.is_integrity()
@@ -138,15 +152,22 @@ impl<T> Done<T> {
     }
 }
 
-type Ending = Box<dyn FnOnce(Result<Vec<Effect>, WriteError>, &Hooks) + Send>;
+/// What a batch's commit came to for one of its jobs.
+type Committed = Result<Vec<Effect>, WriteError>;
+type Ending = Box<dyn FnOnce(Committed, &Hooks) + Send>;
 type Outcome = (AfterCommit<Vec<Effect>>, Ending);
 /// Runs in a transaction, or, without one, tells its caller that nothing was written.
 type Job = Box<dyn FnOnce(Option<&mut Transaction<'_>>) -> Option<Outcome> + Send>;
 
+/// Payloads of which nobody will see what was uploaded.
+type Leftovers = Arc<Mutex<Vec<i64>>>;
+
 /// A handle to the writer's thread.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    jobs: SyncSender<Job>,
+    /// `None` has the thread look at what is left of uploads.
+    jobs: SyncSender<Option<Job>>,
+    leftovers: Leftovers,
     tip: Arc<RwLock<Tip>>,
     brake: Arc<RwLock<Brake>>,
     ended: watch::Receiver<()>,
@@ -175,6 +196,7 @@ impl Writer {
         let (tip, brake) = (Arc::new(RwLock::new(tip)), Arc::new(RwLock::new(brake)));
         let (ending, ended) = watch::channel(());
         let (shared_tip, shared_brake) = (tip.clone(), brake.clone());
+        let leftovers = Leftovers::default();
         let thread = Thread {
             connection,
             ground,
@@ -182,11 +204,21 @@ impl Writer {
             brake: shared_brake,
             log_key,
             log_pages,
+            leftovers: leftovers.clone(),
             hooks,
+            failures: Thinned::new("the store fails", "the store failed more often"),
             _ending: ending,
         };
         std::thread::Builder::new().name("writer".into()).spawn(move || thread.run(&queue))?;
-        Ok(Self { jobs, tip, brake, ended })
+        Ok(Self { jobs, leftovers, tip, brake, ended })
+    }
+
+    /// Has an upload removed, unless it was made visible: a piece at a time, beside everything else, and again and again while
+    /// the disk is full. Whatever that does not come to, the next start does.
+    pub(super) fn forget(&self, payload: i64) {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(payload);
+        // A thread that waits for its next job sees it; one with a full queue has no need to.
+        drop(self.jobs.try_send(None));
     }
 
     /// Whether releases go on, as last committed.
@@ -219,7 +251,7 @@ impl Writer {
     ) -> Result<(T, Vec<Effect>), WriteError> {
         let (answer, wait) = oneshot::channel();
         let jobs = self.jobs.clone();
-        let job = boxed(job, answer);
+        let job = Some(boxed(job, answer));
         match jobs.try_send(job) {
             Ok(()) => {}
             Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(WriteError::Stopping),
@@ -241,22 +273,30 @@ fn boxed<T: Send + 'static>(
     job: impl FnOnce(&mut Transaction<'_>) -> Result<Done<T>, WriteError> + Send + 'static,
     answer: Answer<T>,
 ) -> Job {
-    Box::new(move |transaction| match transaction.map_or(Err(WriteError::Lost), |t| t.part(job)) {
-        Ok(Done { answer: value, shown, effects }) => {
-            let ending: Ending = Box::new(move |committed, hooks| {
-                let result = committed.map(|effects| {
-                    shown.into_iter().for_each(|(ticket, shown)| (hooks.shown)(ticket, shown));
-                    (value, keep_permits(effects, hooks))
-                });
-                // A caller that went away loses nothing: what it asked for is durable.
-                drop(answer.send(result));
-            });
-            Some((effects, ending))
-        }
-        Err(error) => {
-            drop(answer.send(Err(error)));
-            None
-        }
+    Box::new(move |transaction| {
+        let Some(transaction) = transaction else {
+            drop(answer.send(Err(WriteError::Lost)));
+            return None;
+        };
+        let (effects, ending): (_, Ending) = match transaction.part(job) {
+            Ok(Done { answer: value, shown, effects }) => {
+                let ending = move |committed: Committed, hooks: &Hooks| {
+                    let result = committed.map(|effects| {
+                        shown.into_iter().for_each(|(ticket, shown)| (hooks.shown)(ticket, shown));
+                        (value, keep_permits(effects, hooks))
+                    });
+                    // A caller that went away loses nothing: what it asked for is durable.
+                    drop(answer.send(result));
+                };
+                (effects, Box::new(ending))
+            }
+            Err(error) => {
+                let ending =
+                    move |committed: Committed, _: &Hooks| drop(answer.send(Err(error.unless_lost(committed))));
+                (AfterCommit::nothing(), Box::new(ending))
+            }
+        };
+        Some((effects, ending))
     })
 }
 
@@ -267,6 +307,14 @@ fn keep_permits(effects: Vec<Effect>, hooks: &Hooks) -> Vec<Effect> {
     permits
 }
 
+/// What fails as often as strangers want on a full or failing disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Failing {
+    Begin,
+    Commit,
+    Checkpoint,
+}
+
 struct Thread {
     connection: Connection,
     ground: Ground,
@@ -275,44 +323,65 @@ struct Thread {
     log_key: ed25519_dalek::SigningKey,
     /// Pages in the write-ahead log after the last commit.
     log_pages: Arc<AtomicI32>,
+    leftovers: Leftovers,
     hooks: Hooks,
+    failures: Thinned<Failing>,
     /// Dropped last.
     _ending: watch::Sender<()>,
 }
 
 impl Thread {
-    fn run(self, queue: &Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Ok(job) = queue.try_recv()
-            {
-                batch.push(job);
+    fn run(mut self, queue: &Receiver<Option<Job>>) {
+        loop {
+            let pause = if self.piece().is_some() { PIECE } else { Duration::MAX };
+            match queue.recv_timeout(pause) {
+                Ok(first) => {
+                    let jobs: Vec<Job> = std::iter::once(first).chain(queue.try_iter()).take(BATCH).flatten().collect();
+                    if !jobs.is_empty() {
+                        self.batch(jobs);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.batch(batch);
+            // After whatever there was, so that nobody can keep it from being done.
+            if let Some(piece) = self.piece() {
+                self.batch(vec![piece]);
+            }
             if self.log_pages.load(Ordering::Relaxed) >= LOG_PAGES {
                 self.checkpoint();
             }
+            self.failures.flush(Instant::now());
         }
+    }
+
+    /// Removes a piece of what is left of uploads, if anything is.
+    fn piece(&self) -> Option<Job> {
+        let mut leftovers = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner);
+        // What cannot be read may be there.
+        leftovers.retain(|payload| is_left(&self.connection, *payload).unwrap_or(true));
+        let payload = *leftovers.last()?;
+        Some(boxed(move |t| t.forget_piece(payload), oneshot::channel().0))
     }
 
     /// Copies the write-ahead log into the store. What fails here is tried again after the next commit, except a flush: the
     /// log still has everything, and a start reads it.
-    fn checkpoint(&self) {
+    fn checkpoint(&mut self) {
         if let Err(e) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             stop_if_flush_failed(&e);
-            tracing::error!("the store's write-ahead log cannot be copied into it: {e}");
+            let why = format!("its write-ahead log cannot be copied into it: {e}");
+            self.failures.note(Failing::Checkpoint, why, Instant::now());
         }
     }
 
-    fn batch(&self, jobs: Vec<Job>) {
+    fn batch(&mut self, jobs: Vec<Job>) {
         let tip = self.tip.read().unwrap_or_else(PoisonError::into_inner).clone();
         let brake = self.brake.read().unwrap_or_else(PoisonError::into_inner).clone();
         let read = self.hooks.clock.read();
         let mut transaction = match Transaction::begin(&self.connection, &self.ground, &tip, brake, read) {
             Ok(transaction) => transaction,
             Err(e) => {
-                tracing::error!("the store cannot begin a transaction: {e}");
+                self.failures.note(Failing::Begin, format!("it cannot begin a transaction: {e}"), Instant::now());
                 return jobs.into_iter().for_each(|job| drop(job(None)));
             }
         };
@@ -327,7 +396,7 @@ impl Thread {
             Err(e) => {
                 stop_if_flush_failed(&e);
                 transaction.abandon();
-                tracing::error!("the store refused a commit: {e}");
+                self.failures.note(Failing::Commit, format!("it refused a commit: {e}"), Instant::now());
                 let full = e.sqlite_error_code() == Some(ErrorCode::DiskFull);
                 let error = || if full { WriteError::Full } else { WriteError::Lost };
                 endings.into_iter().for_each(|ending| ending(Err(error()), &self.hooks));
@@ -335,11 +404,15 @@ impl Thread {
         }
     }
 
-    /// Moves the log's tip to what has just been committed, under a new checkpoint, and the brake with it.
+    /// Moves the log's tip to what has just been committed, under a new checkpoint, and with it the brake and a clock that the
+    /// owner confirmed: before the next batch reads either.
     fn advance(&self, old: &Tip, committed: &Transaction<'_>) {
         if committed.frontier.size() > old.size() {
             let tip = Tip::sign(committed.frontier.clone(), &self.ground.vault, &self.log_key);
             *self.tip.write().unwrap_or_else(PoisonError::into_inner) = tip;
+        }
+        if committed.confirmed {
+            self.hooks.clock.set(committed.clock);
         }
         let mut brake = self.brake.write().unwrap_or_else(PoisonError::into_inner);
         if *brake != committed.brake {

@@ -1,6 +1,5 @@
 //! A world that keeps dying: a vault and what stands before it, visitors and an owner at work, and SIGKILL by plan.
 
-use crate::desk::Desk;
 use crate::dice::{Death, From, Front, Side, deaths, stream};
 use crate::door::{Door, Page, Stand};
 use crate::ledger::{Counts, Ledger, RESUMED};
@@ -17,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tests::desk::Desk;
 use tests::statistics::Dice;
 use tests::{Node, World};
 use tokio::runtime::Handle;

@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod damage;
-mod desk;
 mod dice;
 mod disk;
 mod door;

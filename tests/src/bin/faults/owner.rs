@@ -1,18 +1,15 @@
 //! The owner by script: reads each draft's bytes, compares them with what the desk says of them, signs the statement with the
 //! real `ssh-keygen`, and hands it in, sometimes twice, and sometimes again after a restart.
 
-use crate::desk::Desk;
 use crate::ledger::Ledger;
 use serde_json::{Value, json};
-use shared::ids::{Digest, Nonce, RequestId, TicketHash};
-use shared::limits;
-use shared::statement::{Approval, DeliveryMode, RecipientLine, Shown, Statement, SubjectLine};
-use shared::time::Time;
+use shared::ids::Digest;
 use shared::tlog::Origin;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+use tests::desk::{Desk, approval, text};
 use tests::statistics::Dice;
 
 /// Between two looks at the desk.
@@ -94,48 +91,9 @@ impl Owner {
     }
 
     async fn sign(&mut self, case: &Value, collections: u32) -> Value {
-        let statement = Statement::from(self.statement(case, collections)).render();
+        let statement = approval(&self.origin, case, collections);
         let file = self.folder.join(format!("statement-{}", text(&case["draft"], "nonce")));
-        let (key, content) = (self.key.clone(), statement.clone());
-        let signature = tokio::task::spawn_blocking(move || {
-            let name = file.display().to_string();
-            std::fs::write(&file, content).unwrap();
-            tests::tools::sign(&key, &name);
-            let signature = std::fs::read_to_string(format!("{name}.sig")).unwrap();
-            for made in [name.clone(), format!("{name}.sig")] {
-                std::fs::remove_file(made).unwrap();
-            }
-            signature
-        });
-        json!({ "statement": statement, "signatures": [signature.await.unwrap()] })
+        let key = self.key.clone();
+        tokio::task::spawn_blocking(move || tests::desk::sign(&key, &file, statement)).await.unwrap()
     }
-
-    fn statement(&self, case: &Value, collections: u32) -> Approval {
-        let draft = &case["draft"];
-        let ticket: TicketHash = text(case, "ticket").parse().unwrap();
-        let request: RequestId = text(case, "id").parse().unwrap();
-        let nonce: Nonce = text(draft, "nonce").parse().unwrap();
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        Approval {
-            vault: self.origin.clone(),
-            request,
-            subject: SubjectLine::Item(text(&draft["subject"], "item")),
-            recipient: RecipientLine::Ticket(ticket),
-            delivery: DeliveryMode::Plain,
-            purpose: text(case, "purpose"),
-            terms: None,
-            payload: text(draft, "payload").parse().unwrap(),
-            bytes: draft["bytes"].as_u64().unwrap(),
-            media_type: text(draft, "media_type"),
-            shown: Shown::Whole,
-            collections,
-            prepared_at: serde_json::from_value(draft["prepared_at"].clone()).unwrap(),
-            not_after: Time::from_unix(now + limits::RELEASE_LIFE),
-            nonce,
-        }
-    }
-}
-
-fn text(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_default().to_owned()
 }

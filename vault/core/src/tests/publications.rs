@@ -1,8 +1,8 @@
 //! Only the bundle that an owner signed, above the version published, becomes a publication.
 
 use super::owner::Owner;
-use super::world::{World, at, draft};
-use crate::{NotAccepted, NotPublished, Published, Signed};
+use super::world::{World, at, draft, sure};
+use crate::{Authority, Doubt, Going, NotAccepted, NotPublished, Now, Published, Signed};
 use shared::ids::{Digest, ItemId, Nonce};
 use shared::publication::{BadBundle, Bundle, Document, Entry};
 use shared::sshsig::BadSignature;
@@ -148,7 +148,27 @@ fn what_is_wrong_with_a_publication_is_said() {
         (NotPublished::BadBundle(BadBundle::Malformed), "update this node"),
         (NotPublished::NotAccepted(NotAccepted::Repeated), "another owner's signature"),
         (NotPublished::Frozen, "`vault thaw`"),
+        (NotPublished::Clock(Doubt::Back), "`vault clock --confirm`"),
     ] {
         assert!(why.to_string().contains(words), "{why}");
     }
+}
+
+#[test]
+fn nothing_is_published_while_releases_are_stopped_or_the_clock_is_in_doubt() {
+    let world = World::new();
+    let bytes = bundle(5).to_bytes().unwrap();
+    let signed = world.sign(statement(&world, &bytes));
+    let decide = |brake, doubt| {
+        let now = Now { doubt, ..sure(at(0)) };
+        let by = Authority::new(&world.vault, &world.owners, 0, brake, now);
+        Published::decide(signed.clone(), bytes.clone(), 0, &by).map(|published| published.version())
+    };
+    for doubt in [None, Some(Doubt::Back), Some(Doubt::Ahead)] {
+        assert_eq!(decide(Going::Frozen, doubt), Err(NotPublished::Frozen));
+        assert_eq!(decide(Going::On, doubt), doubt.map_or(Ok(5), |doubt| Err(NotPublished::Clock(doubt))));
+    }
+    let by = Authority::new(&world.vault, &world.owners, 0, Going::On, sure(at(0)));
+    let old = Published::decide(signed.clone(), bytes.clone(), 5, &by);
+    assert_eq!(old.err(), Some(NotPublished::Version(5, 5)));
 }

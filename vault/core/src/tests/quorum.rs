@@ -135,7 +135,6 @@ fn words_take_as_many_owners_as_a_release() {
         for (words, waits, done) in [
             (Some(ASK), true, "waiting for the visitor: asked: visitor owner"),
             (Some(NO), false, "refused: refused: visitor owner"),
-            (None, false, "refused: refused: owner"),
         ] {
             let state = stage(&world);
             let text = if waits { world.question(&state, ASK, at(4)) } else { world.refusal(&state, words, at(4)) };
@@ -162,7 +161,7 @@ fn asked_back(world: &World, state: State) -> State {
 fn an_answer_voids_what_one_owner_signed_before_it() {
     let world = world();
     let asked = asked_back(&world, world.awaiting(1, draft(1)));
-    let refusal = world.refusal(&asked, None, at(3));
+    let refusal = world.refusal(&asked, Some(NO), at(3));
     let partly = world.moved(asked, sign(world.sign_by(0, refusal.clone())), at(3));
     let (question, fresh) = (super::world::FIRST, Nonce([201; 16]));
     let answered = Input::Answered { question, answer: Text::new("Main Street.").unwrap(), fresh };

@@ -5,23 +5,12 @@ use crate::{Input, NotAccepted, Rejected, State, Words};
 use shared::limits;
 use shared::message::View;
 use shared::statement::{RecipientLine, Refusal, Statement, SubjectLine};
-use shared::time::Time;
 use shared::tlog::Origin;
 
 /// The same request at each undecided stage, twice.
 fn twins(world: &World) -> Vec<(State, State)> {
     let stages = ["received", "question", "unprepared", "awaiting owner", "asked", "asked about a blank", "answered"];
     stages.iter().map(|stage| (world.stage(stage), world.stage(stage))).collect()
-}
-
-/// Refuses without a word: at the desk, or with a signature wherever a statement can be made.
-fn refused(world: &World, state: State, now: Time) -> Vec<State> {
-    let mut refused = vec![world.moved(state.clone(), Input::Refused, now)];
-    if state.stage.nonce().is_some() {
-        let signed = world.sign(world.refusal(&state, None, now));
-        refused.push(world.moved(state, sign(signed), now));
-    }
-    refused
 }
 
 /// Instants around everything that could make a difference.
@@ -35,12 +24,11 @@ fn until_the_deadline_and_after_it_both_look_alike() {
     let world = World::new();
     for decided in [2, limits::ASKING_LIFE - 1] {
         for (waiting, twin) in twins(&world) {
-            for refused in refused(&world, twin, at(decided)) {
-                assert_eq!(refused.stage.name(), "refused");
-                assert_eq!((refused.shown(), refused.words()), (waiting.shown(), waiting.words()));
-                for now in instants() {
-                    assert_eq!(refused.shown().view(at(now)), waiting.shown().view(at(now)), "at {now} s");
-                }
+            let refused = world.moved(twin, Input::Refused, at(decided));
+            assert_eq!(refused.stage.name(), "refused");
+            assert_eq!((refused.shown(), refused.words()), (waiting.shown(), waiting.words()));
+            for now in instants() {
+                assert_eq!(refused.shown().view(at(now)), waiting.shown().view(at(now)), "at {now} s");
             }
         }
     }
@@ -50,11 +38,6 @@ fn until_the_deadline_and_after_it_both_look_alike() {
 fn the_visitor_is_not_told_when_it_happens() {
     let world = World::new();
     for (_, twin) in twins(&world) {
-        if twin.stage.nonce().is_some() {
-            let signed = world.sign(world.refusal(&twin, None, at(3)));
-            let (_, entry, effects) = done(world.step(twin.clone(), sign(signed.clone()), at(3)).unwrap());
-            assert_eq!((entry.map(|entry| entry.parts), named(&effects)), (Some(signed.parts()), "owner".into()));
-        }
         let (_, _, effects) = done(world.step(twin, Input::Refused, at(3)).unwrap());
         assert_eq!(named(&effects), "owner");
     }
@@ -123,24 +106,23 @@ fn a_hidden_refusal_takes_the_answer_to_the_open_question_as_if_somebody_would_r
     let world = World::new();
     for stage in ["asked", "asked about a blank"] {
         let waiting = world.moved(world.stage(stage), answer(FIRST, "Main Street."), at(4));
-        for refused in refused(&world, world.stage(stage), at(3)) {
-            assert_eq!(refused.words().and_then(crate::Spoken::question), Some(FIRST));
-            let other = world.step(refused.clone(), answer(FRESH, "Main Street."), at(4)).err();
-            assert_eq!(other, Some(Rejected::OtherQuestion));
-            let (told, entry, effects) = done(world.step(refused, answer(FIRST, "Main Street."), at(4)).unwrap());
-            let twin = done(world.step(world.stage(stage), answer(FIRST, "Main Street."), at(4)).unwrap());
-            assert_eq!((entry, told.talk.clone()), (twin.1, twin.0.talk));
-            assert_eq!((named(&effects), named(&twin.2)), ("visitor".into(), "owner visitor".into()));
-            assert_eq!((told.stage.name(), told.words(), told.ends_at()), ("refused", None, waiting.ends_at()));
-            for now in [4, 5, limits::ASKING_LIFE - 1, limits::ASKING_LIFE] {
-                assert_eq!(told.shown().view(at(now)), waiting.shown().view(at(now)));
-            }
-            for (words, same) in [("Main Street.", true), ("Another street.", false)] {
-                for state in [&told, &waiting] {
-                    let again = world.step(state.clone(), answer(FIRST, words), at(5)).map(outcome);
-                    assert_eq!(again.is_ok(), same);
-                    assert_eq!(again.err(), (!same).then_some(Rejected::OtherQuestion));
-                }
+        let refused = world.moved(world.stage(stage), Input::Refused, at(3));
+        assert_eq!(refused.words().and_then(crate::Spoken::question), Some(FIRST));
+        let other = world.step(refused.clone(), answer(FRESH, "Main Street."), at(4)).err();
+        assert_eq!(other, Some(Rejected::OtherQuestion));
+        let (told, entry, effects) = done(world.step(refused, answer(FIRST, "Main Street."), at(4)).unwrap());
+        let twin = done(world.step(world.stage(stage), answer(FIRST, "Main Street."), at(4)).unwrap());
+        assert_eq!((entry, told.talk.clone()), (twin.1, twin.0.talk));
+        assert_eq!((named(&effects), named(&twin.2)), ("visitor".into(), "owner visitor".into()));
+        assert_eq!((told.stage.name(), told.words(), told.ends_at()), ("refused", None, waiting.ends_at()));
+        for now in [4, 5, limits::ASKING_LIFE - 1, limits::ASKING_LIFE] {
+            assert_eq!(told.shown().view(at(now)), waiting.shown().view(at(now)));
+        }
+        for (words, same) in [("Main Street.", true), ("Another street.", false)] {
+            for state in [&told, &waiting] {
+                let again = world.step(state.clone(), answer(FIRST, words), at(5)).map(outcome);
+                assert_eq!(again.is_ok(), same);
+                assert_eq!(again.err(), (!same).then_some(Rejected::OtherQuestion));
             }
         }
     }
@@ -150,11 +132,10 @@ fn a_hidden_refusal_takes_the_answer_to_the_open_question_as_if_somebody_would_r
 #[test]
 fn at_the_deadline_a_hidden_refusal_takes_no_answer_either() {
     let (world, end) = (World::new(), at(limits::ASKING_LIFE));
-    for refused in refused(&world, world.stage("asked"), at(3)) {
-        for state in [world.stage("asked"), refused.clone(), world.moved(refused, Input::Tick, end)] {
-            let rejected = world.step(state, answer(FIRST, "Main Street."), end).err();
-            assert!(matches!(rejected, Some(Rejected::Stage(_))), "{rejected:?}");
-        }
+    let refused = world.moved(world.stage("asked"), Input::Refused, at(3));
+    for state in [world.stage("asked"), refused.clone(), world.moved(refused, Input::Tick, end)] {
+        let rejected = world.step(state, answer(FIRST, "Main Street."), end).err();
+        assert!(matches!(rejected, Some(Rejected::Stage(_))), "{rejected:?}");
     }
 }
 
@@ -209,12 +190,13 @@ fn a_refusals_words_and_instant_lie_within_their_limits() {
     let skew = limits::DECISION_SKEW;
     for (words, made, expected) in [
         (Some(&long[1..]), 1000, Ok("refused: refused: visitor owner")),
-        (None, 1000 - skew, Ok("refused: refused: owner")),
-        (None, 1000 + skew, Ok("refused: refused: owner")),
+        (Some(NO), 1000 - skew, Ok("refused: refused: visitor owner")),
+        (Some(NO), 1000 + skew, Ok("refused: refused: visitor owner")),
+        (None, 1000, Err(NotAccepted::Words)),
         (Some(&long[..]), 1000, Err(NotAccepted::Words)),
         (Some(""), 1000, Err(NotAccepted::Words)),
         (Some(NO), 999 - skew, Err(NotAccepted::DecidedAt)),
-        (None, 1001 + skew, Err(NotAccepted::DecidedAt)),
+        (Some(NO), 1001 + skew, Err(NotAccepted::DecidedAt)),
     ] {
         let state = world.awaiting(1, draft(1));
         let signed = world.sign(world.refusal(&state, words, at(made)));

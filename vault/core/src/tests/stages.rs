@@ -56,24 +56,23 @@ const INPUTS: [&str; 15] = [
     "tick",
 ];
 
-/// `.` is a rejection that names the stage, `kind` one that names the statement's kind, `closed` one that says that the
+/// `.` is a rejection that names the stage, `kind` one that names the statement's kind, `silent` one that wants words, `closed` one that says that the
 /// question no longer waits.
 #[rustfmt::skip]
-const OUTCOMES: [(&str, &str); 21] = [
+const OUTCOMES: [(&str, &str); 20] = [
     // prepared unprepared composed approval question words no-words revocation publication refused answer other withdrawn collect tick
     ("received",             "prepared unprep . . . . . . . refused . . gone . ."),
-    ("question",             ". . composed . asked worded refused . kind refused . . gone . ."),
-    ("unprepared",           ". . composed . asked worded refused . kind refused . . gone . ."),
-    ("awaiting owner",       ". . composed approved asked worded refused . kind refused . . gone . ."),
-    ("asked",                ". . recomp . asked worded refused . kind refused answered answered gone . ."),
-    ("asked about a blank",  ". . recomp . asked worded refused . kind refused answer? answer? gone . ."),
-    ("answered",             ". . composed approved asked worded refused . kind refused same closed gone . ."),
-    ("answered to a blank",  ". . composed . asked worded refused . kind refused same? closed gone . ."),
+    ("question",             ". . composed . asked worded silent . kind refused . . gone . ."),
+    ("unprepared",           ". . composed . asked worded silent . kind refused . . gone . ."),
+    ("awaiting owner",       ". . composed approved asked worded silent . kind refused . . gone . ."),
+    ("asked",                ". . recomp . asked worded silent . kind refused answered answered gone . ."),
+    ("asked about a blank",  ". . recomp . asked worded silent . kind refused answer? answer? gone . ."),
+    ("answered",             ". . composed approved asked worded silent . kind refused same closed gone . ."),
+    ("answered to a blank",  ". . composed . asked worded silent . kind refused same? closed gone . ."),
     ("cooling",              ". . . . . . . hush kind . . . gone . ."),
     ("released",             ". . . . . . . revoked kind . . . gone collect ."),
     ("collected",            ". . . . . . . revoked kind . . . . resume ."),
     ("refused",              ". . . . . . . . . . . . gone/ref . ."),
-    ("refused by signature", ". . . . . . . . . . . . gone/ref . ."),
     ("refused with words",   ". . . . . . . . . . . . . . ."),
     ("refused while asked",  ". . . . . . . . . . unread unread gone/ref . ."),
     ("withdrawn",            ". . . . . . . . . . . . . . ."),
@@ -142,6 +141,9 @@ fn every_stage_meets_every_input() {
                 (Err(rejected), ".") => assert_eq!(rejected, Rejected::Stage(word), "{name} at {stage}"),
                 (Err(rejected), "kind") => {
                     assert_eq!(rejected, Rejected::NotAccepted(NotAccepted::Kind("publication")), "{name} at {stage}");
+                }
+                (Err(rejected), "silent") => {
+                    assert_eq!(rejected, Rejected::NotAccepted(NotAccepted::Words), "{name} at {stage}");
                 }
                 (Err(rejected), "closed") => assert_eq!(rejected, Rejected::OtherQuestion, "{name} at {stage}"),
                 (Err(rejected), _) => panic!("{name} at {stage}: {rejected}"),

@@ -244,10 +244,7 @@ impl World {
     pub(super) fn stages(&self) -> Vec<(&'static str, State)> {
         let awaiting = || self.awaiting(1, draft(1));
         let asked = || self.asked_back(awaiting(), at(2));
-        let refused = |words| {
-            let signed = self.sign(self.refusal(&awaiting(), words, at(2)));
-            self.moved(awaiting(), sign(signed), at(2))
-        };
+        let refused = self.sign(self.refusal(&awaiting(), Some(NO), at(2)));
         vec![
             ("received", self.received(1)),
             ("question", self.asked(1)),
@@ -264,8 +261,7 @@ impl World {
             ("released", self.released(1)),
             ("collected", self.collected(1)),
             ("refused", self.moved(awaiting(), Input::Refused, at(2))),
-            ("refused by signature", refused(None)),
-            ("refused with words", refused(Some(NO))),
+            ("refused with words", self.moved(awaiting(), sign(refused), at(2))),
             ("refused while asked", self.moved(asked(), Input::Refused, at(3))),
             ("withdrawn", self.moved(awaiting(), Input::Withdrawn, at(2))),
             ("withdrawn unseen", self.moved(self.cooling(1), Input::Withdrawn, at(4))),

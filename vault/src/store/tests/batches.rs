@@ -109,6 +109,9 @@ async fn a_commit_that_fails_takes_everything_back_and_tells_nobody() {
             Ok(Done::quiet(()))
         }),
         send(&running, move |t| t.file(question(2), lane)),
+        // Rejected because of what an earlier job of the batch wrote, which is not there.
+        send(&running, |t| t.decide(ticket(2), Input::Withdrawn)),
+        send(&running, |t| t.decide(ticket(2), Input::Withdrawn)),
     ];
     for result in finish(release, answers).await {
         assert!(matches!(result, Err(WriteError::Lost)), "{result:?}");

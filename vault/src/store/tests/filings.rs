@@ -1,13 +1,13 @@
 //! Filing: once, again, and with other words.
 
-use super::{Heard, NOON, Place, Running, filing, next_month, noon, question, reading, reception, ticket};
+use super::{Done, Heard, NOON, Place, Running, filing, next_month, noon, question, reading, reception, ticket};
 use crate::store::{WriteError, due};
 use shared::ids::ItemId;
 use shared::limits;
 use shared::message::{Filing, Subject};
 use shared::text::Text;
 use shared::time::Time;
-use vault_core::{Clock, Input, LaneId, Now, Rejected};
+use vault_core::{Doubt, Input, LaneId, Now, Rejected};
 
 async fn file(running: &Running, filing: Filing, lane: LaneId) -> Result<(), WriteError> {
     running.act(move |t| t.file(filing, lane)).await
@@ -143,10 +143,31 @@ async fn what_is_known_of_the_clock_is_written_with_whatever_else_is() {
     assert_eq!(known(&running).high(), next_month());
     let (_, now) = known(&running).read(reading(next_month()));
     assert_eq!(now.waited, next_month().unix() - NOON);
-    // What the owner says of the clock is not overwritten with what was known before.
-    let earlier = Clock::new(reading(noon()));
-    running.act(move |t| t.keep_clock(&earlier)).await.unwrap();
-    assert_eq!(known(&running), earlier);
+    running.act(|t| t.keep_clock()).await.unwrap();
     file(&running, question(1), lane).await.unwrap();
     assert_eq!(known(&running).high(), next_month());
+}
+
+#[tokio::test]
+async fn a_clock_that_the_owner_confirms_is_gone_by_in_the_very_next_commit() {
+    let place = Place::new();
+    let known = |running: &Running| running.readers.read(super::super::standing).unwrap().clock;
+    let running = place.run_at(next_month);
+    let lane = running.lane().await;
+    running.stop();
+    let running = place.run_at(noon);
+    let believed = || running.act(|t| Ok(Done::quiet(t.now.doubt)));
+    assert_eq!(believed().await.unwrap(), Some(Doubt::Back));
+    let right = known(&running).confirmed(reading(noon()));
+    // One that fails confirms nothing.
+    let failed = running.act(move |t| {
+        t.confirm_clock(&right)?;
+        Err::<Done<()>, _>(WriteError::NoRequest)
+    });
+    assert!(matches!(failed.await, Err(WriteError::NoRequest)));
+    assert_eq!(believed().await.unwrap(), Some(Doubt::Back));
+    running.act(move |t| t.confirm_clock(&right)).await.unwrap();
+    assert_eq!(known(&running), right);
+    file(&running, question(1), lane).await.unwrap();
+    assert_eq!((known(&running).high(), believed().await.unwrap()), (noon(), None));
 }

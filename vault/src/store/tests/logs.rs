@@ -12,7 +12,7 @@ use shared::sshsig::{PublicKey, Signers};
 use shared::statement::{Publication, Statement};
 use shared::text::Text;
 use shared::tlog::{self, Frontier, Leaf, LeafKind, VerifierKey};
-use vault_core::{Input, LogEntry, Owners, Signed, Stage};
+use vault_core::{Doubt, Input, LogEntry, NotPublished, Owners, Signed, Stage};
 
 fn leaves(running: &Running) -> Vec<Vec<u8>> {
     running
@@ -296,4 +296,18 @@ async fn publications_only_rise_and_come_back_as_signed() {
         }
     }
     all_proven(&place, &running);
+}
+
+#[tokio::test]
+async fn nothing_is_published_while_the_clock_is_in_doubt() {
+    let place = Place::new();
+    let running = place.run_at(next_month);
+    running.lane().await;
+    running.stop();
+    let running = place.run();
+    let size = running.writer.tip().size();
+    let (signed, bundle) = publication(&place, 1);
+    let refused = running.act(move |t| t.publish(signed, bundle)).await;
+    assert!(matches!(refused, Err(WriteError::Published(NotPublished::Clock(Doubt::Back)))), "published in doubt");
+    assert_eq!((running.writer.tip().size(), running.readers.read(crate::store::newest_version).unwrap()), (size, 0));
 }

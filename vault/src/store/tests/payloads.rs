@@ -92,10 +92,38 @@ async fn an_unfinished_upload_is_seen_by_nobody_and_swept() {
     assert!(running.readers.read(|c| preview(c, &draft)).unwrap().is_none());
     assert_eq!(running.readers.read(crate::store::items).unwrap().len(), 1);
     assert_eq!(running.count("SELECT count(*) FROM chunk"), 3);
+    // What the start of a vault removes that was killed.
     assert_eq!(running.act(|t| t.sweep_uploads().map(super::Done::quiet)).await.unwrap(), 1);
     assert_eq!(running.act(|t| t.sweep_uploads().map(super::Done::quiet)).await.unwrap(), 0);
     let left = ["SELECT count(*) FROM chunk", "SELECT count(*) FROM payload"].map(|query| running.count(query));
     assert_eq!(left, [1, 1]);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_an_upload_that_is_cut_or_whose_use_is_refused() {
+    let place = Place::new();
+    let running = place.run();
+    let bytes = noise(2 * CHUNK + 5);
+    let gone = || ["SELECT count(*) FROM chunk", "SELECT count(*) FROM payload"].map(|query| running.until(query, 0));
+    let mut cut = Upload::begin(running.writer.clone()).await.unwrap();
+    cut.chunk(bytes[..CHUNK].to_vec()).await.unwrap();
+    cut.chunk(bytes[CHUNK..2 * CHUNK].to_vec()).await.unwrap();
+    assert_eq!(running.count("SELECT count(*) FROM chunk"), 2);
+    drop(cut);
+    gone();
+    // Nobody has filed it.
+    let whole = running.upload(&bytes).await;
+    assert!(running.act(move |t| t.compose(ticket(1), whole, None)).await.is_err());
+    gone();
+    // What somebody still holds stays, and what was used.
+    let (whole, kept) = (running.upload(&bytes).await, running.upload(b"kept").await);
+    let held = whole.clone();
+    running.act(move |t| t.keep(&kept).map(super::Done::quiet)).await.unwrap();
+    assert!(running.act(move |t| t.compose(ticket(1), whole, None)).await.is_err());
+    running.act(move |t| t.keep(&held).map(super::Done::quiet)).await.unwrap();
+    drop(running.upload(b"another").await);
+    running.until("SELECT count(*) FROM payload", 2);
+    assert_eq!(running.count("SELECT count(*) FROM chunk"), 4);
 }
 
 #[tokio::test]
@@ -110,8 +138,8 @@ async fn the_same_bytes_are_kept_once() {
     let titles: Vec<&str> = items.iter().map(|item| item.title.as_str()).collect();
     assert_eq!(titles, ["First", "Other", "Second"]);
     assert_eq!((items[0].sha256, items[2].sha256, items[1].id), (Digest::of(&bytes), Digest::of(&bytes), other));
-    let kept = ["SELECT count(*) FROM payload", "SELECT count(*) FROM chunk"].map(|query| running.count(query));
-    assert_eq!(kept, [2, 3]);
+    running.until("SELECT count(*) FROM payload", 2);
+    assert_eq!(running.count("SELECT count(*) FROM chunk"), 3);
 }
 
 #[tokio::test]
@@ -120,12 +148,13 @@ async fn nothing_over_the_limits_is_taken() {
     let running = place.run();
     let mut upload = Upload::begin(running.writer.clone()).await.unwrap();
     assert!(matches!(upload.chunk(vec![0; CHUNK + 1]).await, Err(UploadError::TooLarge)));
-    let mut upload = Upload::begin(running.writer.clone()).await.unwrap();
+    upload = Upload::begin(running.writer.clone()).await.unwrap();
     for _ in 0..ITEM / CHUNK as u64 {
         upload.chunk(vec![0; CHUNK]).await.unwrap();
     }
     assert!(matches!(upload.chunk(vec![0]).await, Err(UploadError::TooLarge)));
-    assert_eq!(running.act(|t| t.sweep_uploads().map(super::Done::quiet)).await.unwrap(), 2);
+    drop(upload);
+    running.until("SELECT count(*) FROM payload", 0);
     assert_eq!(running.count("SELECT count(*) FROM chunk"), 0);
 }
 

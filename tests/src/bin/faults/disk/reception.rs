@@ -1,7 +1,6 @@
 //! The life of a reception on a disk that fails: what it keeps for a vault that is away, and what it publishes.
 
 use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, TRIES, borrowed, hollow, lines};
-use crate::desk::Desk;
 use crate::dice::stream;
 use crate::door::{Ask, Page, Unanswered, request};
 use crate::ledger::Ledger;
@@ -14,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tests::World;
+use tests::desk::Desk;
 use tests::statistics::Dice;
 use tokio::runtime::{Handle, Runtime};
 

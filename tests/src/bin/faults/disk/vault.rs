@@ -1,7 +1,6 @@
 //! The life of a vault on a disk that fails.
 
 use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, borrowed, lines, step};
-use crate::desk::Desk;
 use crate::dice::stream;
 use crate::door::{Ask, Collected, Door, Stand, Standing, request};
 use crate::ledger::Ledger;
@@ -19,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::World;
+use tests::desk::Desk;
 use tests::statistics::Dice;
 use tokio::runtime::{Handle, Runtime};
 
