@@ -174,6 +174,7 @@ impl Front {
         let (root, vault, broker) = (tempfile::tempdir().unwrap(), Vault::new("vault"), Broker::default());
         let library = Library::new(root.path().join("publications"));
         let (head, bundle) = vault.publish(1);
+        library.load(Some(&vault.peer())).unwrap();
         library.take(&vault.peer(), &head, &bundle).unwrap();
         let peer = (pairing == Pairing::Kept).then(|| Arc::new(vault.peer()));
         let paired = Arc::new(Paired::new(peer));
