@@ -338,6 +338,23 @@ async fn a_request_is_filed_waited_for_read_saved_and_receipted() {
 }
 
 #[tokio::test]
+async fn the_same_form_and_a_return_code_leave_a_browser_one_device() {
+    let front = Front::connected(PAYLOAD).await;
+    let set = |response: &(String, String)| {
+        let line = response.0.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        line.split(';').next().unwrap().to_owned()
+    };
+    let form = format!("seed={}&question=Why%3F&purpose=To+know&contact=", "5a".repeat(32));
+    let cookie = set(&front.send("POST /requests", "", &form).await);
+    assert_eq!(set(&front.send("POST /requests", &cookie, &form).await), cookie, "sent twice");
+    let path = format!("/requests/{}", cookie.strip_prefix("__Host-r-").and_then(|c| c.split('=').next()).unwrap());
+    let page = front.send(&format!("GET {path}"), &cookie, "").await.1;
+    let code = page.split("id=\"code\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+    assert_eq!(set(&front.send("POST /return", &cookie, &format!("code={code}")).await), cookie);
+    assert_ne!(set(&front.send("POST /requests", "", &form).await), cookie, "another browser is another device");
+}
+
+#[tokio::test]
 async fn the_page_hears_of_the_release_by_itself() {
     let front = Front::connected(PAYLOAD).await;
     let (path, cookie) = front.file().await;
