@@ -143,8 +143,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]; filing the same again is safe.
     pub async fn file(&self, filing: Filing) -> Result<(), BrokerError> {
-        let (Reply::Filed, _) = self.call(&Call::File(filing)).await? else { return Err(self.breach()) };
-        Ok(())
+        self.call(&Call::File(filing), |reply, _| matches!(reply, Reply::Filed).then_some(())).await
     }
 
     /// Hands over a sealed request; when this returns, the vault holds it durably.
@@ -152,8 +151,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]; handing the same over again is safe.
     pub(crate) async fn forward(&self, ticket: TicketHash, sealed: Sealed) -> Result<(), BrokerError> {
-        let (Reply::Filed, _) = self.call(&Call::Forward { ticket, sealed }).await? else { return Err(self.breach()) };
-        Ok(())
+        self.call(&Call::Forward { ticket, sealed }, |reply, _| matches!(reply, Reply::Filed).then_some(())).await
     }
 
     /// How a request stands.
@@ -161,9 +159,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]
     pub async fn status(&self, ticket: &Ticket) -> Result<View, BrokerError> {
-        let call = Call::Status { ticket: ticket.clone() };
-        let (Reply::View(view), _) = self.call(&call).await? else { return Err(self.breach()) };
-        Ok(view)
+        self.call(&Call::Status { ticket: ticket.clone() }, view).await
     }
 
     /// The owner's words about a request, not yet verified; `None` when there are none.
@@ -171,13 +167,12 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]
     pub async fn words(&self, ticket: &Ticket) -> Result<Option<Receipt>, BrokerError> {
-        match self.call(&Call::Words { ticket: ticket.clone() }).await?.0 {
-            Reply::Words(receipt) => Ok(Some(*receipt)),
-            Reply::View(_) => Ok(None),
-            Reply::Welcome(_) | Reply::Filed | Reply::Delivery(_) | Reply::Publication(_) | Reply::Refused(_) => {
-                Err(self.breach())
-            }
-        }
+        let words = |reply, _| match reply {
+            Reply::Words(receipt) => Some(Some(*receipt)),
+            Reply::View(_) => Some(None),
+            Reply::Welcome(_) | Reply::Filed | Reply::Delivery(_) | Reply::Publication(_) | Reply::Refused(_) => None,
+        };
+        self.call(&Call::Words { ticket: ticket.clone() }, words).await
     }
 
     /// Answers the owner's question of this nonce; when this returns, the vault holds the answer durably, or the request is over.
@@ -186,8 +181,7 @@ impl Broker {
     /// [`BrokerError`]; answering the same again is safe.
     pub async fn answer(&self, ticket: &Ticket, question: Nonce, text: VisitorAnswer) -> Result<(), BrokerError> {
         let call = Call::Answer { ticket: ticket.clone(), question, text };
-        let (Reply::View(_), _) = self.call(&call).await? else { return Err(self.breach()) };
-        Ok(())
+        self.call(&call, view).await.map(drop)
     }
 
     /// Takes a request back, and tells how it stands then.
@@ -195,9 +189,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`]
     pub async fn withdraw(&self, ticket: &Ticket) -> Result<View, BrokerError> {
-        let call = Call::Withdraw { ticket: ticket.clone() };
-        let (Reply::View(view), _) = self.call(&call).await? else { return Err(self.breach()) };
-        Ok(view)
+        self.call(&Call::Withdraw { ticket: ticket.clone() }, view).await
     }
 
     /// A release's receipt and its payload from `offset`; the same `collection` resumes without being counted again.
@@ -214,12 +206,12 @@ impl Broker {
         let _share = Share::take(&self.0, ticket.hash()).ok_or(busy)?;
         let place = self.0.deliveries.clone().try_acquire_owned();
         let _place = place.map_err(|_| busy)?;
-        let (reply, body) = self.call(&Call::Collect { ticket: ticket.clone(), collection, offset }).await?;
-        if let Reply::Delivery(delivery) = reply {
-            return Ok(Collected::Delivery(delivery, Payload { body, _place, _share }));
-        }
-        let Reply::View(_) = reply else { return Err(self.breach()) };
-        Ok(Collected::Nothing)
+        let collected = |reply, body| match reply {
+            Reply::Delivery(delivery) => Some(Collected::Delivery(delivery, Payload { body, _place, _share })),
+            Reply::View(_) => Some(Collected::Nothing),
+            Reply::Welcome(_) | Reply::Filed | Reply::Words(_) | Reply::Publication(_) | Reply::Refused(_) => None,
+        };
+        self.call(&Call::Collect { ticket: ticket.clone(), collection, offset }, collected).await
     }
 
     /// Hints from now on.
@@ -273,14 +265,15 @@ impl Broker {
         current.link.clone().filter(|link| link.close_reason().is_none()).ok_or(BrokerError::Away)
     }
 
-    async fn call(&self, call: &Call) -> Result<(Reply, Body), BrokerError> {
+    /// What `read` takes the reply for; `None` when it is the reply to another call.
+    async fn call<T>(&self, call: &Call, read: impl FnOnce(Reply, Body) -> Option<T>) -> Result<T, BrokerError> {
         node::danger::point("call:before");
         let link = self.link()?;
         let answer = link.call(call).await;
         node::danger::point("call:after");
         match answer {
             Ok((Reply::Refused(refused), _)) => Err(refused.into()),
-            Ok(answer) => Ok(answer),
+            Ok((reply, body)) => read(reply, body).ok_or_else(|| breach(&link)),
             Err(error) => {
                 note(&error);
                 self.give_up(&link, &error);
@@ -296,15 +289,17 @@ impl Broker {
             self.hint(Hint::Link);
         }
     }
+}
 
-    /// The vault answered with a reply that belongs to another call: nothing that it says on this link can be relied on.
-    fn breach(&self) -> BrokerError {
-        tracing::warn!("the vault answered with the reply to another call; compare both versions");
-        if let Ok(link) = self.link() {
-            link.close(Goodbye::Protocol);
-        }
-        BrokerError::Broken
-    }
+fn view(reply: Reply, _: Body) -> Option<View> {
+    if let Reply::View(view) = reply { Some(view) } else { None }
+}
+
+/// The vault answered with a reply that belongs to another call: nothing that it says on this link can be relied on.
+fn breach(link: &Link) -> BrokerError {
+    tracing::warn!("the vault answered with the reply to another call; compare both versions");
+    link.close(Goodbye::Protocol);
+    BrokerError::Broken
 }
 
 /// The errors name places and numbers, and never what a message holds.

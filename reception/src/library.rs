@@ -104,6 +104,9 @@ pub(crate) enum LibraryError {
         /// Where it is now.
         aside: PathBuf,
     },
+    /// It came over the link of a vault that has lost its place meanwhile, or never had it.
+    #[error("the publication came from {0}, which is not the paired vault; it was not taken")]
+    OtherVault(Origin),
     /// It cannot be made searchable.
     #[error("the publication cannot be indexed: {0}")]
     Shelf(#[from] ShelfError),
@@ -131,13 +134,14 @@ pub(crate) enum Damage {
 pub(crate) struct Library {
     folder: PathBuf,
     current: Arc<watch::Sender<Option<Arc<Published>>>>,
-    writer: Arc<Mutex<()>>,
+    /// Whose publications are taken. Who changes what is stored or served holds it locked.
+    paired: Arc<Mutex<Option<Peer>>>,
 }
 
 impl Library {
-    /// A library that keeps its publications in `folder` and serves nothing until [`Self::load`] or [`Self::take`].
+    /// A library that keeps its publications in `folder`, and takes and serves nothing until [`Self::load`].
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, current: Arc::new(watch::Sender::new(None)), writer: Arc::default() }
+        Self { folder, current: Arc::new(watch::Sender::new(None)), paired: Arc::default() }
     }
 
     /// What is served, if anything.
@@ -150,12 +154,14 @@ impl Library {
         self.current.borrow().as_ref().map_or(0, |p| p.bundle.version)
     }
 
-    /// Serves the stored publication if it verifies against `peer`, else nothing. Blocks on the disk.
+    /// Takes only `peer`'s publications from now on, and serves the stored one if it verifies against `peer`, else nothing.
+    /// Blocks on the disk.
     ///
     /// # Errors
     /// [`LibraryError::SetAside`] when it does not verify; [`LibraryError::File`], [`LibraryError::Shelf`].
     pub(crate) fn load(&self, peer: Option<&Peer>) -> Result<(), LibraryError> {
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paired = self.paired.lock().unwrap_or_else(PoisonError::into_inner);
+        *paired = peer.cloned();
         self.current.send_replace(None);
         let Some(peer) = peer else { return Ok(()) };
         files::make_folder(&self.folder)?;
@@ -172,14 +178,18 @@ impl Library {
     /// Verifies what the vault sent, stores it and serves it. Blocks on the disk.
     ///
     /// # Errors
-    /// [`LibraryError`]; what was served before is then still served.
+    /// [`LibraryError`]; what was served before is then still served. [`LibraryError::OtherVault`] unless `peer` is the one that
+    /// was last loaded: the pairing may have changed while the bundle was on its way.
     pub(crate) fn take(
         &self,
         peer: &Peer,
         head: &PublicationHead,
         bundle: &[u8],
     ) -> Result<Arc<Published>, LibraryError> {
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let paired = self.paired.lock().unwrap_or_else(PoisonError::into_inner);
+        if paired.as_ref() != Some(peer) {
+            return Err(LibraryError::OtherVault(peer.origin().clone()));
+        }
         let (signed, read) = verify(peer, &head.statement, &head.signatures, bundle)?;
         let held = self.version();
         if signed.version <= held {

@@ -80,7 +80,10 @@ impl FetchError {
             Self::Call(_) | Self::Refused(_) => true,
             Self::Library(LibraryError::File(_) | LibraryError::Shelf(_)) => true,
             Self::Library(
-                LibraryError::Unverified(_) | LibraryError::NotNewer { .. } | LibraryError::SetAside { .. },
+                LibraryError::Unverified(_)
+                | LibraryError::NotNewer { .. }
+                | LibraryError::SetAside { .. }
+                | LibraryError::OtherVault(_),
             ) => false,
             Self::OtherReply | Self::TooLarge(_) | Self::Worker(_) => false,
         }
@@ -112,8 +115,8 @@ impl Lobby {
         }
     }
 
-    /// Makes `peer` the vault that may connect and whose publication is served. Links of another vault end first, and the
-    /// new one is let in last, so that no publication is ever judged by another vault's keys.
+    /// Makes `peer` the vault that may connect and whose publication is served. Links of another vault end first, what they still
+    /// bring the library refuses, and the new vault is let in last: so no publication is ever judged by another vault's keys.
     pub(crate) async fn adopt(&self, peer: Option<Arc<Peer>>) {
         let pin = peer.as_ref().map(|p| p.pin());
         self.pins.replace(pin.filter(|pin| self.pins.contains(pin)));

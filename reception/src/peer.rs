@@ -33,7 +33,7 @@ pub(crate) enum PeerError {
     },
 }
 
-/// Why `reception pair` stored nothing.
+/// Why `reception pair` stored nothing, or did not say so.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PairError {
     /// What was pasted.
@@ -54,8 +54,13 @@ pub(crate) enum PairError {
     #[error(transparent)]
     Stored(#[from] PeerError),
     /// Standard input or output.
-    #[error("cannot read the line or print the fingerprints: {0}")]
+    #[error("cannot read the line or print the fingerprints, and nothing was stored: {0}")]
     Terminal(#[from] io::Error),
+    /// What was done could not be printed; it was done.
+    #[error(
+        "the vault is stored, but that cannot be reported: {0}. To compare the fingerprints: `reception pair LINE` again"
+    )]
+    Print(io::Error),
     /// The disk.
     #[error(transparent)]
     File(#[from] FileError),
@@ -78,7 +83,7 @@ impl PairError {
             Self::Other { .. } => node::exit::REFUSED,
             Self::Stored(error) => error.exit(),
             Self::File(error) => error.exit(),
-            Self::Line(_) | Self::Terminal(_) => node::exit::FAILURE,
+            Self::Line(_) | Self::Terminal(_) | Self::Print(_) => node::exit::FAILURE,
         }
     }
 }
@@ -154,7 +159,7 @@ impl Peer {
 /// Stores the vault's line in `home` and shows on `out` what to compare with the vault's own screen.
 ///
 /// # Errors
-/// [`PairError`]; what was stored before is then unchanged.
+/// [`PairError`]; what was stored before is then unchanged, but for [`PairError::Print`], and as [`files::replace`] says.
 pub(crate) fn pair(home: &Home, text: &str, replace: Replace, out: &mut impl Write) -> Result<(), PairError> {
     let peer = Peer::parse(text)?;
     let path = home.vault_line();
@@ -169,14 +174,17 @@ pub(crate) fn pair(home: &Home, text: &str, replace: Replace, out: &mut impl Wri
     peer.fingerprints(out)?;
     files::make_folder(home.state())?;
     files::replace(&path, format!("{}\n", peer.line).as_bytes())?;
+    report(home, &path, out).map_err(PairError::Print)
+}
+
+fn report(home: &Home, path: &Path, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "\nStored. Compare each of these with what the vault shows. If one differs, take the pairing back with:"
     )?;
     writeln!(out, "  rm {}", path.display())?;
     let serve = home.invocation().line("serve");
-    writeln!(out, "A running reception takes the vault within two seconds; start one with: {serve}")?;
-    Ok(())
+    writeln!(out, "A running reception takes the vault within two seconds; start one with: {serve}")
 }
 
 /// The stored vault as it changes.
@@ -245,6 +253,37 @@ mod tests {
         assert_eq!(Peer::read(&home.vault_line()).unwrap(), Some(one.peer()));
         pair(&home, &two.line.to_string(), Replace::Yes, &mut Vec::new()).unwrap();
         assert_eq!(Peer::read(&home.vault_line()).unwrap(), Some(two.peer()));
+    }
+
+    /// A pipe whose reader has gone after so many bytes.
+    struct Leaky(usize);
+
+    impl Write for Leaky {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whether_it_was_stored_is_said_whenever_printing_fails() {
+        let vault = Vault::new("vault");
+        let mut whole = Vec::new();
+        pair(&home(&tempfile::tempdir().unwrap()), &vault.line.to_string(), Replace::No, &mut whole).unwrap();
+        let shortest = String::from_utf8(whole).unwrap().find("\nStored").unwrap();
+        for (room, stored) in [(0, false), (shortest - 1, false), (shortest, true), (shortest + 99, true)] {
+            let root = tempfile::tempdir().unwrap();
+            let home = home(&root);
+            let error = pair(&home, &vault.line.to_string(), Replace::No, &mut Leaky(room)).unwrap_err();
+            assert_eq!(home.vault_line().exists(), stored, "{room}: {error}");
+            let words = if stored { "the vault is stored" } else { "nothing was stored" };
+            assert!(error.to_string().contains(words), "{room}: {error}");
+            assert_eq!(error.exit(), node::exit::FAILURE);
+        }
     }
 
     #[test]

@@ -49,8 +49,6 @@ pub(crate) struct Quote {
     pub(crate) document: usize,
     /// Its title.
     pub(crate) document_title: String,
-    /// Its path below the published folder.
-    pub(crate) document_path: String,
     /// The headings above the excerpt, outermost first.
     pub(crate) heading: Option<String>,
     /// The excerpt, exactly as published.
@@ -62,7 +60,6 @@ impl From<&Passage> for Quote {
         Self {
             document: passage.document,
             document_title: passage.title.clone(),
-            document_path: passage.path.clone(),
             heading: passage.heading.clone(),
             markdown: passage.markdown.clone(),
         }
@@ -187,7 +184,7 @@ mod tests {
         let Answer::Quotes { quotes, items } = shelf().answer("When is the garden open?") else { panic!() };
         assert_eq!(quotes[0].markdown, "The garden is open on Saturdays from ten to four.");
         assert_eq!((quotes[0].document_title.as_str(), quotes[0].heading.as_deref()), ("The garden", Some("Visiting")));
-        assert_eq!((quotes[0].document, quotes[0].document_path.as_str()), (0, "garden.md"));
+        assert_eq!(quotes[0].document, 0);
         assert_eq!(items.iter().map(|i| i.title.as_str()).collect::<Vec<_>>(), ["Planting plan of the garden"]);
         assert!(quoted(shelf().answer("are DOGS welcome?"))[0].starts_with("Dogs are welcome"));
         assert!(quoted(shelf().answer("How much does honey cost"))[0].contains("six euros"));

@@ -16,7 +16,6 @@ pub(super) struct Passage {
     /// The document's place in the publication.
     pub(super) document: usize,
     pub(super) title: String,
-    pub(super) path: String,
     /// The text of the headings above the block, outermost first, joined; the document's title is not repeated.
     pub(super) heading: Option<String>,
     /// Exactly as in the document.
@@ -104,7 +103,6 @@ impl Cutter<'_> {
         self.out.push(Passage {
             document: self.index,
             title: title.to_owned(),
-            path: self.document.path.clone(),
             heading: (!above.is_empty()).then(|| above.join(" · ")),
             markdown: markdown.to_owned(),
         });
@@ -150,7 +148,7 @@ mod tests {
                 (Some("Other"), "End."),
             ]
         );
-        assert!(cut.iter().all(|p| p.document == 3 && p.path == "a.md" && p.title == "Visits"));
+        assert!(cut.iter().all(|p| p.document == 3 && p.title == "Visits"));
     }
 
     #[test]

@@ -7,6 +7,13 @@ fn library(root: &TempDir) -> Library {
     Library::new(root.path().join("publications"))
 }
 
+/// A library that takes this vault's publications.
+fn paired(root: &TempDir, vault: &Vault) -> Library {
+    let library = library(root);
+    library.load(Some(&vault.peer())).unwrap();
+    library
+}
+
 /// What a new process serves from the same disk.
 fn restarted(root: &TempDir, peer: &Peer) -> (Library, Result<(), LibraryError>) {
     let library = library(root);
@@ -28,8 +35,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn a_signed_publication_is_served_and_survives_a_restart() {
     let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
-    let library = library(&root);
-    library.load(Some(&vault.peer())).unwrap();
+    let library = paired(&root, &vault);
     assert!(library.current().is_none());
     for version in [3, 4] {
         let (head, bytes) = vault.publish(version);
@@ -47,7 +53,7 @@ fn a_signed_publication_is_served_and_survives_a_restart() {
 #[test]
 fn only_a_higher_version_replaces_what_is_held() {
     let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
-    let library = library(&root);
+    let library = paired(&root, &vault);
     let (head, bytes) = vault.publish(5);
     library.take(&vault.peer(), &head, &bytes).unwrap();
     for version in [5, 4, 0] {
@@ -64,8 +70,8 @@ fn what_is_in_force_on_the_disk_is_not_taken_away_to_be_stored_again() {
     let (first, bytes) = vault.publish(1);
     // As after a flush that failed once `current` was switched: the old version is served, and the new one is named.
     let serves_the_old = || {
-        let library = library(&root);
         remove(&root.path().join("publications")).unwrap();
+        let library = paired(&root, &vault);
         library.take(&vault.peer(), &first, &bytes).unwrap();
         let (head, bytes) = vault.publish(2);
         restarted(&root, &vault.peer()).0.take(&vault.peer(), &head, &bytes).unwrap();
@@ -89,7 +95,7 @@ fn what_is_in_force_on_the_disk_is_not_taken_away_to_be_stored_again() {
 #[test]
 fn what_the_owner_did_not_sign_is_refused() {
     let (root, vault, other) = (tempfile::tempdir().unwrap(), Vault::new("vault"), Vault::new("other"));
-    let library = library(&root);
+    let library = paired(&root, &vault);
     let refused = |head: &PublicationHead, bytes: &[u8]| {
         let refused = library.take(&vault.peer(), head, bytes);
         let Err(LibraryError::Unverified(reason)) = refused else { panic!("not refused, or for another reason") };
@@ -108,13 +114,13 @@ fn what_the_owner_did_not_sign_is_refused() {
     assert!(matches!(refused(&edited, &bytes), Unverified::Signature(BadSignature::Invalid)));
     let long = PublicationHead { statement: "x".repeat(limits::STATEMENT + 1), ..head };
     assert!(matches!(refused(&long, &bytes), Unverified::TooLong("statement")));
-    assert!(library.current().is_none() && !root.path().join("publications").exists());
+    assert!(library.current().is_none() && names(&root.path().join("publications")).is_empty());
 }
 
 #[test]
 fn each_signature_counts_and_each_is_another_owners() {
     let (root, vault) = (tempfile::tempdir().unwrap(), Vault::of_two("vault"));
-    let library = library(&root);
+    let library = paired(&root, &vault);
     let (head, bytes) = vault.publish(1);
     let [one, two] = &head.signatures[..] else { panic!("two owners sign") };
     let stranger = Owner::new().sign(&head.statement);
@@ -145,7 +151,7 @@ fn each_signature_counts_and_each_is_another_owners() {
 #[test]
 fn what_was_signed_for_another_purpose_vault_or_bundle_is_refused() {
     let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
-    let library = library(&root);
+    let library = paired(&root, &vault);
     let refused =
         |head: &PublicationHead, bytes: &[u8]| library.take(&vault.peer(), head, bytes).err().unwrap().to_string();
     let bytes = bundle(1).to_bytes().unwrap();
@@ -191,7 +197,7 @@ fn a_damaged_copy_is_set_aside_and_the_next_one_is_taken() {
     for (case, damage) in cases {
         let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
         let (head, bytes) = vault.publish(1);
-        library(&root).take(&vault.peer(), &head, &bytes).unwrap();
+        paired(&root, &vault).take(&vault.peer(), &head, &bytes).unwrap();
         damage(&root);
         let (library, loaded) = restarted(&root, &vault.peer());
         let error = loaded.unwrap_err();
@@ -209,7 +215,7 @@ fn a_damaged_copy_is_set_aside_and_the_next_one_is_taken() {
 #[test]
 fn another_vault_or_none_does_not_inherit_a_publication() {
     let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
-    let library = library(&root);
+    let library = paired(&root, &vault);
     let (head, bytes) = vault.publish(7);
     library.take(&vault.peer(), &head, &bytes).unwrap();
     library.load(None).unwrap();
@@ -221,9 +227,26 @@ fn another_vault_or_none_does_not_inherit_a_publication() {
 }
 
 #[test]
+fn what_comes_late_from_the_vault_before_is_neither_stored_nor_served() {
+    let (root, before, now) = (tempfile::tempdir().unwrap(), Vault::new("before"), Vault::new("now"));
+    let library = library(&root);
+    let (late, bytes) = before.publish(9);
+    let refused = |library: &Library| library.take(&before.peer(), &late, &bytes).err().unwrap().to_string();
+    assert!(refused(&library).contains("not the paired vault"), "none is paired yet");
+    library.load(Some(&before.peer())).unwrap();
+    library.load(Some(&now.peer())).unwrap();
+    assert!(refused(&library).contains("not the paired vault; it was not taken"));
+    assert_eq!((library.version(), names(&root.path().join("publications"))), (0, vec![]));
+    let (head, bundle) = now.publish(1);
+    assert_eq!(library.take(&now.peer(), &head, &bundle).unwrap().bundle.version, 1);
+    library.load(None).unwrap();
+    assert!(library.take(&now.peer(), &head, &bundle).is_err() && library.current().is_none());
+}
+
+#[test]
 fn what_a_crash_leaves_behind_is_in_nobodys_way() {
     let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
-    let library = library(&root);
+    let library = paired(&root, &vault);
     let (head, bytes) = vault.publish(1);
     library.take(&vault.peer(), &head, &bytes).unwrap();
     let folder = root.path().join("publications");

@@ -87,7 +87,7 @@ fn phrase(answer: Answer, question: &str, documents: Vec<String>) -> Reply {
 }
 
 fn view(quote: Quote) -> QuoteView {
-    let Quote { document, document_title, document_path: _, heading, markdown } = quote;
+    let Quote { document, document_title, heading, markdown } = quote;
     QuoteView { document, title: document_title, heading, html: markdown::render(&markdown) }
 }
 
@@ -133,7 +133,6 @@ mod tests {
         let quote = Quote {
             document: 4,
             document_title: "Garden & bees".into(),
-            document_path: "g.md".into(),
             heading: Some("Honey".into()),
             markdown: "A *jar* <script>x</script>".into(),
         };

@@ -35,9 +35,12 @@ pub(crate) enum Sent {
 }
 
 impl Held {
-    /// A new device's hold on `ticket`.
-    pub(crate) fn new(ticket: Ticket) -> Result<Self, Failure> {
-        Ok(Self { ticket, collection: CollectionId(random()?), sent: Sent::Nothing })
+    /// This browser's hold on `ticket`: the one that it has, since the owner counts a new one as another device.
+    pub(crate) fn on(ticket: Ticket, headers: &HeaderMap) -> Result<Self, Failure> {
+        match held(headers, &ticket.hash().request().to_string()) {
+            Ok(held) => Ok(held),
+            Err(_) => Ok(Self { ticket, collection: CollectionId(random()?), sent: Sent::Nothing }),
+        }
     }
 
     pub(crate) fn request(&self) -> RequestId {

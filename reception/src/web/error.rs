@@ -1,5 +1,6 @@
 //! The one map from what can go wrong to what a visitor sees: a status, a page, and nothing that helps an attacker.
 
+use super::media;
 use super::pages::{self, FailurePage, Notice};
 use super::stream::Broken;
 use crate::broker::BrokerError;
@@ -117,8 +118,10 @@ impl Failure {
     /// What the visitor can do.
     pub(crate) fn advice(self) -> String {
         if let Self::TooOften(seconds) = self {
-            let unit = if seconds == 1 { "second" } else { "seconds" };
-            return format!("Please wait {seconds} {unit} and send it again.");
+            return format!("Please wait {} and send it again.", media::span(seconds));
+        }
+        if let Self::Busy(seconds) = self {
+            return format!("Please try again in {}.", media::span(seconds));
         }
         self.fixed_advice().to_owned()
     }
@@ -296,5 +299,12 @@ mod tests {
         assert_eq!(retry(Failure::Away), Some(HeaderValue::from(AWAY_RETRY)));
         assert_eq!(retry(Failure::Paused), Some(HeaderValue::from(PAUSED_RETRY)));
         assert_eq!(retry(Failure::NotFound), None);
+    }
+
+    #[test]
+    fn waiting_times_are_said_in_words() {
+        assert_eq!(Failure::TooOften(1).advice(), "Please wait 1 second and send it again.");
+        assert_eq!(Failure::Busy(9).advice(), "Please try again in 9 seconds.");
+        assert_eq!(Failure::Busy(3 * 3600).advice(), "Please try again in 3 hours.");
     }
 }

@@ -107,6 +107,18 @@ pub(crate) fn size(bytes: u64) -> String {
     if tenths >= 100 { format!("{} {name}", tenths / 10) } else { format!("{}.{} {name}", tenths / 10, tenths % 10) }
 }
 
+/// A time to wait, for people: never less than it is, and at least a second.
+pub(crate) fn span(seconds: u32) -> String {
+    let (count, unit) = match seconds {
+        0..=1 => return "1 second".to_owned(),
+        2..120 => (seconds, "seconds"),
+        120..7_200 => (seconds.div_ceil(60), "minutes"),
+        7_200..172_800 => (seconds.div_ceil(3_600), "hours"),
+        _ => (seconds.div_ceil(86_400), "days"),
+    };
+    format!("{count} {unit}")
+}
+
 /// An instant for people: `22 November 2026, 09:14 UTC`.
 pub(crate) fn moment(time: Time) -> String {
     const MONTHS: [&str; 12] = [

@@ -28,14 +28,17 @@ use crate::broker::Broker;
 use crate::courier::Courier;
 use crate::library::{Library, Published};
 use crate::lobby::Paired;
+use crate::spoken::Unproven;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use guard::Guard;
+use node::Thinned;
 use pages::Reach;
 use shared::message::Name;
+use std::mem::Discriminant;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// What the page is made from.
 pub(crate) struct Site {
@@ -68,6 +71,8 @@ struct App {
     library: Library,
     paired: Arc<Paired>,
     guard: Guard,
+    /// Words that were not proven: whoever looks at a request has them asked for again.
+    unproven: Mutex<Thinned<Discriminant<Unproven>>>,
     name: String,
 }
 
@@ -100,7 +105,11 @@ pub(crate) fn router(site: Site) -> Router {
     let Site { broker, courier, library, paired, settings } = site;
     let guard = Guard::new(settings.trusted_proxies, settings.secure_cookies_public_origin);
     let name = settings.name.as_str().to_owned();
-    let app: Shared = Arc::new(App { broker, courier, library, paired, guard, name });
+    let unproven = Mutex::new(Thinned::new(
+        "words from the vault are not shown: they are not proven to be the owner's",
+        "more words from the vault were not shown",
+    ));
+    let app: Shared = Arc::new(App { broker, courier, library, paired, guard, unproven, name });
     Router::new()
         .route("/", get(routes::home))
         .route("/about", get(routes::about))

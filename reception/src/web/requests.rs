@@ -49,7 +49,7 @@ pub(crate) async fn file(State(app): State<Shared>, headers: HeaderMap, body: Bo
     };
     match app.courier.file(&ticket, filing).await {
         // The request's page says which.
-        Ok(Filed::Vault | Filed::Spool) => open(&headers, Held::new(ticket)?),
+        Ok(Filed::Vault | Filed::Spool) => open(&headers, Held::on(ticket, &headers)?),
         Err(error) => {
             let failure = Failure::from(error);
             Ok(failure.mark(form(&app, failure.status(), ask, Faults::default(), Some(failure))))
@@ -128,14 +128,7 @@ pub(crate) async fn come_back(State(app): State<Shared>, headers: HeaderMap, bod
         return Err(Failure::Insecure);
     }
     match Ticket::from_return_code(fields.get("code")) {
-        Ok(ticket) => {
-            let known = cookies::held(&headers, &ticket.hash().request().to_string());
-            let held = match known {
-                Ok(held) => held,
-                Err(_) => Held::new(ticket)?,
-            };
-            open(&headers, held)
-        }
+        Ok(ticket) => open(&headers, Held::on(ticket, &headers)?),
         Err(bad) => Ok(return_page(
             &app,
             &headers,

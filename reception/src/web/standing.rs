@@ -10,6 +10,9 @@ use axum::response::Response;
 use shared::ids::Ticket;
 use shared::message::View;
 use shared::receipt::Receipt;
+use std::mem::discriminant;
+use std::sync::PoisonError;
+use std::time::Instant;
 
 /// The owner's words about a request, with what proves them.
 pub(crate) enum Words {
@@ -54,11 +57,14 @@ pub(crate) async fn look(app: &App, ticket: &Ticket) -> State {
 pub(crate) async fn words(app: &App, ticket: &Ticket) -> Result<Words, Failure> {
     let peer = app.paired.borrow().clone().ok_or(Failure::Away)?;
     let Some(receipt) = app.broker.words(ticket).await? else { return Ok(Words::None) };
-    Ok(match spoken::hear(&peer, &ticket.hash(), &receipt) {
+    let heard = spoken::hear(&peer, &ticket.hash(), &receipt);
+    let mut unproven = app.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+    unproven.flush(Instant::now());
+    Ok(match heard {
         Ok(Some(spoken)) => Words::Proven(Box::new(receipt), spoken),
         Ok(None) => Words::None,
         Err(error) => {
-            tracing::warn!(%error, "words from the vault are not shown: they are not proven to be the owner's");
+            unproven.note(discriminant(&error), error.to_string(), Instant::now());
             Words::Unproven
         }
     })

@@ -174,6 +174,7 @@ impl Front {
         let (root, vault, broker) = (tempfile::tempdir().unwrap(), Vault::new("vault"), Broker::default());
         let library = Library::new(root.path().join("publications"));
         let (head, bundle) = vault.publish(1);
+        library.load(Some(&vault.peer())).unwrap();
         library.take(&vault.peer(), &head, &bundle).unwrap();
         let peer = (pairing == Pairing::Kept).then(|| Arc::new(vault.peer()));
         let paired = Arc::new(Paired::new(peer));
@@ -334,6 +335,23 @@ async fn a_request_is_filed_waited_for_read_saved_and_receipted() {
     assert!(saved.0.contains("attachment; filename=\"A -letter.txt\"") && saved.0.contains("sandbox"), "{}", saved.0);
     let receipt = front.send(&format!("POST {path}/receipt"), &cookie, "").await;
     assert_eq!(serde_json::from_str::<Receipt>(&receipt.1).unwrap().format, Format::V1);
+}
+
+#[tokio::test]
+async fn the_same_form_and_a_return_code_leave_a_browser_one_device() {
+    let front = Front::connected(PAYLOAD).await;
+    let set = |response: &(String, String)| {
+        let line = response.0.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        line.split(';').next().unwrap().to_owned()
+    };
+    let form = format!("seed={}&question=Why%3F&purpose=To+know&contact=", "5a".repeat(32));
+    let cookie = set(&front.send("POST /requests", "", &form).await);
+    assert_eq!(set(&front.send("POST /requests", &cookie, &form).await), cookie, "sent twice");
+    let path = format!("/requests/{}", cookie.strip_prefix("__Host-r-").and_then(|c| c.split('=').next()).unwrap());
+    let page = front.send(&format!("GET {path}"), &cookie, "").await.1;
+    let code = page.split("id=\"code\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+    assert_eq!(set(&front.send("POST /return", &cookie, &format!("code={code}")).await), cookie);
+    assert_ne!(set(&front.send("POST /requests", "", &form).await), cookie, "another browser is another device");
 }
 
 #[tokio::test]

@@ -188,6 +188,10 @@ async fn words_that_are_not_proven_are_not_shown() {
     }
     let log = captured.text();
     assert!(log.contains("words from the vault are not shown") && !log.contains("canary"), "{log}");
+    // Each forgery was looked at three times, by whoever cared to.
+    for reason in ["another request", "another log"] {
+        assert_eq!(log.matches(reason).count(), 1, "{reason}: {log}");
+    }
 }
 
 #[tokio::test]
