@@ -234,12 +234,28 @@ impl World {
         self.wait_for_link();
     }
 
-    /// Every entry of the evidence log, read from the store with its key; each has lines.
-    pub fn leaves(&self) -> Vec<String> {
+    /// The vault's store, opened with its key.
+    fn store(&self) -> rusqlite::Connection {
         let state = self.vault.home().join("state");
         let key = fs::read_to_string(state.join("store-key.hex")).unwrap();
         let store = rusqlite::Connection::open(state.join("store.db")).unwrap();
         store.execute_batch(&format!("PRAGMA key = \"x'{}'\"", key.trim())).unwrap();
+        store
+    }
+
+    /// Changes the vault's store behind its back, with its key.
+    ///
+    /// # Panics
+    /// When nothing is changed by these words.
+    pub fn change_store(&self, sql: &str) {
+        let store = self.store();
+        store.busy_timeout(crate::PATIENCE).unwrap();
+        assert_ne!(store.execute(sql, []).unwrap(), 0, "{sql}");
+    }
+
+    /// Every entry of the evidence log, read from the store with its key; each has lines.
+    pub fn leaves(&self) -> Vec<String> {
+        let store = self.store();
         let mut rows = store.prepare("SELECT leaf FROM leaf ORDER BY idx").unwrap();
         let leaves = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
         leaves.map(|leaf| String::from_utf8(leaf.unwrap()).unwrap()).collect()

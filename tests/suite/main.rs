@@ -6,6 +6,7 @@ mod big;
 mod canary;
 mod clock;
 mod crash;
+mod desk;
 mod errands;
 mod evidence;
 mod flood;
