@@ -166,26 +166,41 @@ fn open(path: &Path) -> Result<File, SignError> {
     })
 }
 
-/// The first line of a file. What stands below it in a private key without a passphrase is the secret itself, so the file is
-/// read byte by byte and never past the line's end.
 fn header(path: &Path) -> Result<Vec<u8>, SignError> {
-    let mut file = open(path)?;
+    first_line(&mut open(path)?).map_err(|source| SignError::Unreadable { path: path.into(), source })
+}
+
+/// The first line of a key file. What stands below it in a private key without a passphrase is the secret itself, so the file is
+/// read byte by byte and never past the line's end.
+fn first_line(file: &mut File) -> io::Result<Vec<u8>> {
     let (mut line, mut byte) = (Vec::new(), [0]);
     while line.len() < HEADER {
         match file.read_exact(&mut byte) {
             Ok(()) if byte == *b"\n" => break,
             Ok(()) => line.extend(byte),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-            Err(source) => return Err(SignError::Unreadable { path: path.into(), source }),
+            Err(error) => return Err(error),
         }
     }
     Ok(line)
 }
 
+/// Whether a file is a private key, by its first line alone.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn is_private(path: &Path) -> io::Result<bool> {
+    Ok(names_private(&first_line(&mut File::open(path)?)?))
+}
+
+fn names_private(header: &[u8]) -> bool {
+    String::from_utf8_lossy(header).contains("PRIVATE KEY")
+}
+
 /// Whether a file has what signs without an agent: it is a private key, or a public one with the private key beside it, where
 /// `ssh-keygen` looks for that.
 fn private_half(path: &Path, header: &[u8]) -> Result<(), SignError> {
-    let private = if String::from_utf8_lossy(header).contains("PRIVATE KEY") {
+    let private = if names_private(header) {
         path.to_owned()
     } else {
         let beside = path.extension().is_some_and(|e| e == "pub").then(|| path.with_extension(""));

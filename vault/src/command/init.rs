@@ -4,6 +4,7 @@ use super::Invocation;
 use crate::cli;
 use crate::config::{self, Config};
 use crate::paths::Paths;
+use crate::sign;
 use crate::store::{self, Ground, OpenError, StoreKey, Tip, WriteError};
 use node::Surroundings as _;
 use node::config::Level;
@@ -227,13 +228,13 @@ fn opens_without_passphrase(key: &Path) -> Result<bool, InitError> {
 }
 
 fn read_public(path: &Path) -> Result<PublicKey, InitError> {
+    if sign::is_private(path).map_err(files::failed("read", path))? {
+        return Err(InitError::PrivateKey(path.to_owned()));
+    }
     let text = files::read_text(path)?.ok_or_else(|| {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         files::failed("read", path)(source)
     })?;
-    if text.contains("PRIVATE KEY") {
-        return Err(InitError::PrivateKey(path.to_owned()));
-    }
     PublicKey::from_openssh(text.trim_end()).map_err(|reason| InitError::OwnerKey { path: path.to_owned(), reason })
 }
 
