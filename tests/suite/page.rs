@@ -321,6 +321,45 @@ fn visitor_is_told_that_the_answer_has_been_sent() {
     }
 }
 
+/// An owner's command about everything: read to the end, signed, and well ended.
+fn declared(world: &World, arguments: &[&str]) {
+    let mut owner = Owner::run(world, arguments);
+    owner.read_to_the_end();
+    owner.type_word();
+    assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+}
+
+#[test]
+fn words_wait_while_all_is_stopped_and_their_page_stands_still() {
+    let world = World::published();
+    let browser = Browser::new(Look::Desk);
+    browser.open(&world.url("/requests/new"));
+    browser.fill("#question", "May I visit?");
+    browser.fill("#purpose", "A school trip");
+    browser.click_text("File this request");
+    browser.wait_for("Your request has been filed");
+    let request = browser.address().rsplit('/').next().unwrap().to_owned();
+    declared(&world, &["requests", "ask", &request, "--words", "How many are you?"]);
+    browser.wait_for("The owner asks you something");
+    declared(&world, &["freeze", "--reason", "a lost laptop"]);
+    browser.reload();
+    let text = browser.wait_for("The owner’s words wait for now");
+    assert!(!text.contains("How many are you?"), "{text}");
+    // What the page is told of the request before this, it is told again now: it must not make it begin anew.
+    let told = browser.script_with_answer(
+        "window.still = true;
+        const ask = () => {
+            const source = new EventSource(`${location.pathname}/events`);
+            source.addEventListener('changed', (event) => { source.close(); arguments[0](event.data); });
+        };
+        document.readyState === 'complete' ? ask() : addEventListener('load', ask);",
+    );
+    assert_eq!((told.as_str(), browser.script("return window.still").as_bool()), (Some("withheld"), Some(true)));
+    browser.picture("withheld");
+    declared(&world, &["thaw"]);
+    browser.wait_within(std::time::Duration::from_secs(60), "The owner asks you something");
+}
+
 #[test]
 fn telephone_needs_no_sideways_scrolling() {
     let world = World::new();
