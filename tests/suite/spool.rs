@@ -284,7 +284,7 @@ fn told_the_truth(look: Look, name: &str) {
     picture("kept");
     browser.click_text("Withdraw this request");
     browser.click_text("Yes, withdraw it");
-    browser.wait_for("It was never handed over");
+    browser.wait_for("It was not handed over");
     picture("withdrawn-here");
     file();
     browser.click_text("File this request");

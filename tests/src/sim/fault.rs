@@ -37,7 +37,7 @@ pub enum Fault {
     AnswerAltered,
     /// A reception's restart forgets what it keeps for the vault.
     SpoolForgotten,
-    /// A request that is handed over again is filed again.
+    /// A request is filed twice over.
     FiledTwice,
 }
 

@@ -99,10 +99,13 @@ impl Writing<'_> {
         }
         let parts: Vec<&[u8]> = entry.parts.iter().map(Vec::as_slice).collect();
         let leaf = Leaf { time: entry.time, kind: entry.kind, commitment: tlog::commitment(&salt, &parts) };
-        for Node { level, index, hash } in platter.frontier.append(leaf.hash()) {
-            platter.nodes.insert((level, index), hash);
+        let twice = disk.fault() == Fault::FiledTwice && entry.kind == LeafKind::Filed;
+        for _ in 0..1 + usize::from(twice) {
+            for Node { level, index, hash } in platter.frontier.append(leaf.hash()) {
+                platter.nodes.insert((level, index), hash);
+            }
+            platter.log.push(Logged { leaf, salt, request, parts: entry.parts.clone() });
         }
-        platter.log.push(Logged { leaf, salt, request, parts: entry.parts });
     }
 }
 
@@ -300,9 +303,7 @@ impl Store for MemoryStore {
         let file = move |store: &Self, by: &Authority<'_>| {
             if let Some(old) = store.state(filing.ticket)? {
                 let same = old.request.filing == filing && old.request.lane == lane;
-                if !same || store.disk.fault() != Fault::FiledTwice {
-                    return if same { Ok(None) } else { Err(WriteError::Conflict) };
-                }
+                return if same { Ok(None) } else { Err(WriteError::Conflict) };
             }
             let before = store.before(&filing, lane, by.now.time);
             let step = vault_core::file(filing, lane, &before, store.disk.nonce(), by.now);

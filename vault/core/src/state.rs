@@ -302,12 +302,15 @@ impl Stage {
         }
     }
 
-    /// As [`Self::release`], to be kept when the request ends.
+    /// What is to be kept of a stage when the request ends; what has ended does so no more.
     pub(crate) fn into_release(self) -> Option<Box<Release>> {
         match self {
             Self::Cooling(release, _) | Self::Released(release) => Some(release),
-            Self::Closed(closing) => closing.release,
-            Self::Received | Self::AwaitingAnswer(_) | Self::AwaitingOwner(..) | Self::AwaitingVisitor(_) => None,
+            Self::Received
+            | Self::AwaitingAnswer(_)
+            | Self::AwaitingOwner(..)
+            | Self::AwaitingVisitor(_)
+            | Self::Closed(_) => None,
         }
     }
 

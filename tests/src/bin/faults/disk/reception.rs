@@ -21,7 +21,7 @@ use tokio::runtime::{Handle, Runtime};
 const OLD: &str = "About";
 const NEW: &str = "Two benches";
 /// What a visitor is told whose request has not left the reception.
-const NEVER: &str = "It was never handed over";
+const NEVER: &str = "It was not handed over";
 /// What the reception says once it serves.
 const SERVES: &str = "reception: page http://";
 
