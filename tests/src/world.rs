@@ -225,6 +225,12 @@ impl World {
         self.reception.home().join("state/spool").join(format!("{request}.sealed"))
     }
 
+    /// Whether the reception keeps no request for the vault.
+    pub fn nothing_is_kept(&self) -> bool {
+        let kept = std::fs::read_dir(self.reception.home().join("state/spool")).unwrap();
+        kept.map(|file| file.unwrap().path()).all(|path| path.extension().is_none_or(|name| name != "sealed"))
+    }
+
     /// Starts the reception again with a spool that takes no more: all its room is taken by what was set aside.
     pub fn fill_spool(&mut self) {
         self.kill_reception();

@@ -177,7 +177,7 @@ impl Again {
         let mut world = World::unpaired();
         let config = world.root().join("vault/config/vault.toml");
         let text = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, text.replace("cooling = 0", "cooling = 604800")).unwrap();
+        std::fs::write(&config, text.replace("cooling = 0", "cooling = 3600")).unwrap();
         world.kill_vault();
         world.start_vault(&[]);
         world.pair();

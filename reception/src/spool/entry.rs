@@ -1,6 +1,6 @@
 //! One sealed request as a file, without its reading and writing: its name, its bytes, and what can be wrong with them.
 //!
-//! A file is named after its request. It has exactly [`Entry::SIZE`] bytes: a line that names format and version, the place in
+//! A file is named after its request. It has exactly `Entry::SIZE` bytes: a line that names format and version, the place in
 //! the order, for which vault it was sealed, the ticket's hash, a mark of what was asked, the sealed request, and the SHA-256
 //! of all that. So a file that was cut, torn or altered is recognised here, where nobody can open it.
 
