@@ -251,7 +251,8 @@ impl Spool {
     /// Whether this ticket's request was removed at its visitor's wish, and the disk did not confirm that: it waits no more,
     /// but may be here again after the next start.
     pub(crate) fn may_come_back(&self, ticket: &TicketHash) -> bool {
-        self.index().unflushed.contains(&ticket.request())
+        let (index, id) = (self.index(), ticket.request());
+        index.unflushed.contains(&id) && index.find(id).is_some()
     }
 
     /// How many wait.

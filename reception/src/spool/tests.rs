@@ -257,6 +257,7 @@ fn what_was_removed_without_a_flush_is_neither_offered_nor_set_aside() {
     assert_eq!(spool.oldest(|_| true).unwrap().ticket, ticket(2));
     spool.set_aside(&ticket(1), &spool.read(&first).unwrap_err());
     assert!(spool.holds(&ticket(1)) && spool.set_aside_as(ticket(1).request()).is_none());
+    assert!(spool.may_come_back(&ticket(1)) && !spool.may_come_back(&ticket(2)));
     refused(&spool, 1, "cannot remove for good");
 }
 
@@ -267,6 +268,7 @@ fn what_the_vault_has_and_is_filed_again_can_be_removed() {
     keep(&spool, 1);
     refused(&spool, 1, "cannot flush");
     spool.forget(&ticket(1));
+    assert!(!spool.may_come_back(&ticket(1)), "it is with the vault");
     assert!(!spool.holds(&ticket(1)) && spool.remove(&ticket(1)).unwrap().is_none());
     keep(&spool, 1);
     assert!(place.file(1).exists() && spool.oldest(|_| true).is_some());
