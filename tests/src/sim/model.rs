@@ -173,7 +173,8 @@ impl Model {
     }
 
     /// A call about this ticket begins, or an owner's act.
-    pub fn called(&self, ticket: TicketHash) -> Called {
+    pub fn called(&mut self, ticket: TicketHash) -> Called {
+        self.look_at_the_clock();
         let before = self.requests.get(&ticket).cloned().unwrap_or_default();
         Called { ticket, at: Instant::now(), before, brake: self.brake, calm: self.calm }
     }

@@ -390,6 +390,7 @@ impl World {
             }
             sleep(Duration::from_millis(50)).await;
         }
+        self.model().look_at_the_clock();
         self.wall.settle();
         sleep(Duration::from_secs(self.rules.cooling) + SETTLED).await;
     }

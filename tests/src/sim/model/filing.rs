@@ -19,6 +19,14 @@ impl Model {
         self.called(filing.ticket)
     }
 
+    /// What is kept may be filed at any instant that the vault goes by until somebody settles the clock.
+    pub fn look_at_the_clock(&mut self) {
+        let earliest = self.wall.earliest(Instant::now());
+        for request in self.requests.values_mut().filter(|request| !request.kept.is_empty()) {
+            request.filed = request.filed.map(|(first, last)| (first.min(earliest), last));
+        }
+    }
+
     /// The vault has it.
     pub fn filed(&mut self, called: &Called, this: This) -> Verdict {
         let request = self.settled(called)?;
