@@ -107,8 +107,8 @@ impl super::Bench for Bench<'_> {
     const SEEN: &'static [&'static str] = &[
         "write passes state/log-key.pem\n",
         "flush passes state/log-key.pem\n",
-        "write passes config/vault.toml\n",
-        "flush passes config/vault.toml\n",
+        "write passes config/vault.toml.new\n",
+        "flush passes config/vault.toml.new\n",
         "flush passes state/store.db\n",
     ];
 

@@ -103,8 +103,8 @@ impl super::Bench for Bench<'_> {
     const SEEN: &'static [&'static str] = &[
         "write passes state/witness-key.pem\n",
         "flush passes state/witness-key.pem\n",
-        "write passes config/reception.toml\n",
-        "flush passes config/reception.toml\n",
+        "write passes config/reception.toml.new\n",
+        "flush passes config/reception.toml.new\n",
         "rename passes state/vault.line\n",
         "flush passes state\n",
     ];
