@@ -95,7 +95,11 @@ fn serves(home: &Path, log: &Path) -> Result<(), String> {
     node.start(&[]);
     let deadline = Instant::now() + PATIENCE;
     while UnixStream::connect(home.join("run/desk.sock")).is_err() {
-        if !node.runs() || Instant::now() > deadline {
+        if !node.runs() {
+            node.wait_for_end();
+            return Err(node.log());
+        }
+        if Instant::now() > deadline {
             return Err(node.log());
         }
         std::thread::sleep(Duration::from_millis(10));
