@@ -169,6 +169,12 @@ impl Ledger {
         self.requests.lock().unwrap().get(id).is_some_and(|promise| promise.approved)
     }
 
+    /// Whether some device is known to be counted for a release that goes on.
+    pub(crate) fn knows_a_device(&self) -> bool {
+        let goes_on = |promise: &Promise| promise.approved && !promise.withdrawn && !promise.taken_back;
+        self.requests.lock().unwrap().values().any(|promise| goes_on(promise) && !promise.devices.is_empty())
+    }
+
     /// A device got bytes, and so is one of those that are counted.
     pub(crate) fn began(&self, id: RequestId, device: CollectionId) {
         self.promise(id.to_string()).devices.insert(device);

@@ -149,7 +149,9 @@ pub(crate) fn live(fate: &Fate, handle: &Handle, killed: &dyn Fn()) -> Tally {
             life.end_vault();
         }
         life.kill(death);
-        let due = plant.filter(|_| n > 2);
+        // A device that is counted, and of which nobody knows yet, can be forgotten without a trace.
+        let unseen = plant == Some(Plant::ForgottenCollections) && !life.ledger.knows_a_device();
+        let due = plant.filter(|_| n > 2 && !unseen);
         if due.is_some_and(|plant| plant.put(&life.home)) {
             (plant, life.tally.planted) = (None, true);
         }
