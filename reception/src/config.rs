@@ -227,7 +227,6 @@ impl PublicOrigin {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

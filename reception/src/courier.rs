@@ -4,7 +4,7 @@
 use crate::broker::{Broker, BrokerError, Hint};
 use crate::lobby::Paired;
 use crate::peer::Peer;
-use crate::spool::{self, NotKept, Offered, Spool, Unusable, Waiting};
+use crate::spool::{self, NotKept, Offered, Spool, Unusable, Waiting, lock};
 use node::files::FileError;
 use node::{Surroundings, Thinned};
 use shared::ids::Ticket;
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, Notify};
@@ -113,7 +113,7 @@ pub struct Courier {
     /// Held while a request is handed over or taken back, so that neither happens in the middle of the other.
     handover: Arc<Mutex<()>>,
     /// What any number of requests can cause to be said.
-    troubles: Arc<std::sync::Mutex<Thinned<&'static str>>>,
+    troubles: Arc<Thinned<&'static str>>,
 }
 
 impl Courier {
@@ -127,7 +127,7 @@ impl Courier {
             wanted: Arc::default(),
             later: Arc::default(),
             handover: Arc::default(),
-            troubles: Arc::new(std::sync::Mutex::new(troubles)),
+            troubles: Arc::new(troubles),
         }
     }
 
@@ -218,6 +218,7 @@ impl Courier {
     pub(crate) async fn run(self) -> Infallible {
         let mut hints = self.broker.changes();
         loop {
+            self.troubles.flush(Instant::now().into_std());
             let pause = self.deliver().await;
             if pause == Pause::Retry {
                 tracing::info!(seconds = RETRY.as_secs(), "sealed requests wait; they are offered to the vault again");
@@ -275,7 +276,7 @@ impl Courier {
 
     /// Says what is wrong with a request.
     fn trouble(&self, kind: &'static str, what: String) {
-        lock(&self.troubles).note(kind, what, Instant::now().into_std());
+        self.troubles.note(kind, what, Instant::now().into_std());
     }
 
     /// The requests that wait here and are not to be offered yet.
@@ -431,10 +432,5 @@ async fn link_changed(hints: &mut Receiver<Hint>) {
     while matches!(hints.recv().await, Ok(Hint::Request(_))) {}
 }
 
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

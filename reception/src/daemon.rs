@@ -357,7 +357,6 @@ async fn follow(lobby: Lobby, mut file: PeerFile) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::broker::Hint;

@@ -79,7 +79,6 @@ fn dialled(home: &Home, address: &Advertised) -> Result<Address, IdError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::cli;

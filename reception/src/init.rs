@@ -172,7 +172,6 @@ level = \"info\"
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use node::config::Level;

@@ -75,7 +75,6 @@ fn witness_name(name: &NodeName) -> Result<Origin, BadOrigin> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use node::files;

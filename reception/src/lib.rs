@@ -20,7 +20,6 @@ mod peer;
 mod spoken;
 mod spool;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod testing;
 mod web;
 

@@ -357,5 +357,4 @@ fn remove(path: &Path) -> Result<(), FileError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

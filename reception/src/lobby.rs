@@ -93,7 +93,7 @@ impl FetchError {
 impl Lobby {
     /// Takes links until `stop` becomes true, then ends them all.
     pub(crate) async fn run(self, listener: Listener, mut stop: watch::Receiver<bool>) {
-        let mut refusals = refusals();
+        let refusals = refusals();
         let mut flush = tokio::time::interval(node::WINDOW);
         loop {
             tokio::select! {
@@ -250,5 +250,4 @@ fn refusals() -> Thinned<Discriminant<LinkError>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

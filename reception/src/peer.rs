@@ -218,7 +218,6 @@ impl PeerFile {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::testing::Vault;

@@ -60,7 +60,6 @@ pub(crate) fn hear(peer: &Peer, ticket: &TicketHash, receipt: &Receipt) -> Resul
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::testing::Vault;

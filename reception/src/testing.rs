@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::peer::Peer;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use ed25519_dalek::SigningKey;
 use link::{Dialler, Goodbye, Handler, Identity, Link, Pins};
 use shared::ids::{Digest, ItemId, Nonce, TicketHash, unhex};
@@ -22,6 +23,11 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
+
+/// These headers of a request.
+pub(crate) fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+}
 
 /// An owner, as OpenSSH knows one.
 pub(crate) struct Owner(TempDir);

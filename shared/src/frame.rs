@@ -72,7 +72,6 @@ fn malformed(e: serde_json::Error) -> FrameError {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::message::{Call, Reply, View};

@@ -250,7 +250,6 @@ fn code_digit(c: char) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

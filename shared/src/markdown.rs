@@ -25,23 +25,9 @@ impl Tamed {
     pub fn of(markdown: &str) -> Self {
         let mut found = Self::default();
         for event in Parser::new_ext(markdown, dialect()) {
-            match event {
-                Event::Start(Tag::Link { .. }) => found.links += 1,
-                Event::Start(Tag::Image { .. }) => found.pictures += 1,
-                Event::Start(Tag::HtmlBlock) | Event::InlineHtml(_) => found.html += 1,
-                Event::Start(_)
-                | Event::End(_)
-                | Event::Text(_)
-                | Event::Code(_)
-                | Event::InlineMath(_)
-                | Event::DisplayMath(_)
-                | Event::Html(_)
-                | Event::FootnoteReference(_)
-                | Event::SoftBreak
-                | Event::HardBreak
-                | Event::Rule
-                | Event::TaskListMarker(_) => {}
-            }
+            found.links += usize::from(matches!(event, Event::Start(Tag::Link { .. })));
+            found.pictures += usize::from(matches!(event, Event::Start(Tag::Image { .. })));
+            found.html += usize::from(matches!(event, Event::Start(Tag::HtmlBlock) | Event::InlineHtml(_)));
         }
         found
     }

@@ -329,7 +329,6 @@ impl<'a> Words<'a> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::tlog::Origin;

@@ -198,5 +198,4 @@ impl TryRng for Given {
 impl TryCryptoRng for Given {}
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

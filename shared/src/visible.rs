@@ -280,5 +280,4 @@ fn is_blank(c: char) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

@@ -7,6 +7,14 @@ use tests::{Browser, Look, Owner, Visitor, World, bins, sample, until};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// Files a request by the form.
+fn file(world: &World, browser: &Browser) {
+    browser.open(&world.url("/requests/new"));
+    browser.fill("#question", "May I visit?");
+    browser.fill("#purpose", "A school trip");
+    browser.click_text("File this request");
+}
+
 #[test]
 fn words_are_kept_in_the_form_when_the_vault_is_away_and_the_spool_is_full() {
     let mut world = World::published();
@@ -44,10 +52,7 @@ fn words_are_kept_in_the_form_when_the_vault_is_away_and_the_spool_is_full() {
 fn request_page_comes_back_by_itself_with_the_vault() {
     let mut world = World::published();
     let browser = Browser::new(Look::Desk);
-    browser.open(&world.url("/requests/new"));
-    browser.fill("#question", "May I visit?");
-    browser.fill("#purpose", "A school trip");
-    browser.click_text("File this request");
+    file(&world, &browser);
     browser.wait_for("With the owner");
     world.kill_vault();
     browser.wait_for("The owner’s machine is away");
@@ -65,10 +70,7 @@ fn request_page_comes_back_by_itself_with_the_vault() {
 fn withdrawn_and_unknown_requests_look_the_same() {
     let world = World::published();
     let browser = Browser::new(Look::Desk);
-    browser.open(&world.url("/requests/new"));
-    browser.fill("#question", "May I visit?");
-    browser.fill("#purpose", "A school trip");
-    browser.click_text("File this request");
+    file(&world, &browser);
     browser.wait_for("With the owner");
     browser.click("details.key summary");
     let code = browser.text_of("#code");
@@ -299,10 +301,7 @@ fn visitor_is_told_that_the_answer_has_been_sent() {
     let world = World::published();
     for look in [Look::Desk, Look::DeskWithoutScript, Look::DeskInTheDark, Look::Phone] {
         let browser = Browser::new(look);
-        browser.open(&world.url("/requests/new"));
-        browser.fill("#question", "May I visit?");
-        browser.fill("#purpose", "A school trip");
-        browser.click_text("File this request");
+        file(&world, &browser);
         browser.wait_for("Your request has been filed");
         let request = browser.address().rsplit('/').next().unwrap().to_owned();
         let mut owner = Owner::run(&world, &["requests", "ask", &request, "--words", "How many are you?"]);
@@ -333,10 +332,7 @@ fn declared(world: &World, arguments: &[&str]) {
 fn words_wait_while_all_is_stopped_and_their_page_stands_still() {
     let world = World::published();
     let browser = Browser::new(Look::Desk);
-    browser.open(&world.url("/requests/new"));
-    browser.fill("#question", "May I visit?");
-    browser.fill("#purpose", "A school trip");
-    browser.click_text("File this request");
+    file(&world, &browser);
     browser.wait_for("Your request has been filed");
     let request = browser.address().rsplit('/').next().unwrap().to_owned();
     declared(&world, &["requests", "ask", &request, "--words", "How many are you?"]);

@@ -161,7 +161,6 @@ level = \"{level}\"
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -17,7 +17,7 @@ use shared::tlog::Origin;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -113,8 +113,8 @@ pub struct Told {
     pub(crate) clock: Arc<Timekeeper>,
     frozen: Arc<AtomicBool>,
     doubted: Arc<AtomicBool>,
-    refusals: Arc<Mutex<Thinned<Refusal>>>,
-    troubles: Arc<Mutex<Thinned<Trouble>>>,
+    refusals: Arc<Thinned<Refusal>>,
+    troubles: Arc<Thinned<Trouble>>,
     published: Arc<RwLock<Option<Arc<Published>>>>,
     prepare: mpsc::UnboundedSender<TicketHash>,
 }
@@ -134,8 +134,8 @@ impl Told {
             clock: Arc::new(Timekeeper::new(clock, Box::new(move || surroundings.reading()))),
             frozen: Arc::new(AtomicBool::new(going == Going::Frozen)),
             doubted: Arc::default(),
-            refusals: Arc::new(Mutex::new(Thinned::new("a call was refused", "more calls were refused"))),
-            troubles: Arc::new(Mutex::new(Thinned::new("something failed", "more of it failed"))),
+            refusals: Arc::new(Thinned::new("a call was refused", "more calls were refused")),
+            troubles: Arc::new(Thinned::new("something failed", "more of it failed")),
             table: Arc::new(Table::new(states.iter().map(|s| (s.ticket(), Row::of(s))))),
             news: News::new(published.as_ref().map_or(0, Published::version)),
             published: Arc::new(RwLock::new(published.map(Arc::new))),
@@ -197,18 +197,18 @@ impl Told {
 
     /// Logs why a call was refused: anybody may make calls, so not each time.
     pub(crate) fn refused(&self, refusal: Refusal, why: String) {
-        locked(&self.refusals).note(refusal, why, Instant::now().into_std());
+        self.refusals.note(refusal, why, Instant::now().into_std());
     }
 
     /// Logs what failed: a disk that is full fails as often as anybody asks, so not each time.
     pub(crate) fn troubled(&self, trouble: Trouble, what: String) {
-        locked(&self.troubles).note(trouble, what, Instant::now().into_std());
+        self.troubles.note(trouble, what, Instant::now().into_std());
     }
 
     /// Tells what was held back of either.
     fn flush(&self, at: Instant) {
-        locked(&self.refusals).flush(at.into_std());
-        locked(&self.troubles).flush(at.into_std());
+        self.refusals.flush(at.into_std());
+        self.troubles.flush(at.into_std());
     }
 
     /// Carries out an effect other than serving, for which a store answers its caller.
@@ -240,10 +240,6 @@ impl Told {
     pub(crate) fn published(&self) -> Option<Arc<Published>> {
         self.published.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything that the driver works with.

@@ -155,7 +155,6 @@ fn edit(mut command: Command, tty: &Path, file: &Path) -> Result<ExitStatus, Edi
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

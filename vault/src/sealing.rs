@@ -42,7 +42,6 @@ impl SealingKey {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};

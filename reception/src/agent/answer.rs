@@ -139,7 +139,7 @@ fn matching_items(shelf: &Shelf, asked: &[String]) -> Vec<Entry> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, clippy::panic)]
+#[allow(clippy::wildcard_enum_match_arm)]
 mod tests {
     use super::*;
     use shared::ids::ItemId;

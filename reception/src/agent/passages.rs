@@ -121,7 +121,6 @@ fn shortened(text: &str) -> &str {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use shared::message::Title;

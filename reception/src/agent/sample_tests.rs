@@ -1,7 +1,5 @@
 //! Everyday questions to the sample publication.
 
-#![allow(clippy::unwrap_used)]
-
 use super::{Answer, Shelf};
 use shared::message::{Name, Title};
 use shared::publication::{Bundle, Document};

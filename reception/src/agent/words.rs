@@ -88,7 +88,6 @@ fn collected(analyzer: &TextAnalyzer, text: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

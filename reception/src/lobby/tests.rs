@@ -417,16 +417,16 @@ async fn no_word_of_a_visitor_and_no_ticket_is_logged_at_any_level() {
 #[test]
 fn one_reason_has_one_line_in_ten_seconds() {
     let (captured, _guard) = Captured::start();
-    let mut refusals = refusals();
-    let note = |refusals: &mut Thinned<_>, error: &LinkError, now| {
+    let refusals = refusals();
+    let note = |refusals: &Thinned<_>, error: &LinkError, now| {
         refusals.note(discriminant(error), error.to_string(), now);
     };
     let (start, at) = (Instant::now().into_std(), |host: u8| SocketAddr::from(([192, 0, 2, host], 1)));
     for i in 0..1000u16 {
         let now = start + Duration::from_millis(u64::from(i) * 30);
-        note(&mut refusals, &LinkError::TimedOut(at((i % 200) as u8)), now);
+        note(&refusals, &LinkError::TimedOut(at((i % 200) as u8)), now);
     }
-    note(&mut refusals, &LinkError::NoCertificate(at(1)), start + Duration::from_secs(30));
+    note(&refusals, &LinkError::NoCertificate(at(1)), start + Duration::from_secs(30));
     refusals.flush(start + Duration::from_secs(60));
     refusals.flush(start + Duration::from_secs(120));
     let text = captured.text();

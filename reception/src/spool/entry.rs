@@ -121,7 +121,6 @@ pub(crate) fn body(ticket: &Ticket, filing: &Filing) -> Result<Digest, serde_jso
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use shared::message::{Recipient, Subject};

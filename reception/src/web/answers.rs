@@ -104,7 +104,6 @@ fn parts(reply: &Reply) -> askama::Result<Vec<Bytes>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

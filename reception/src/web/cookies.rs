@@ -117,7 +117,6 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (RequestId, &str)> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use axum::response::IntoResponse;

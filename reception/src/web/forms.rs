@@ -223,7 +223,6 @@ pub(crate) fn listed(published: Option<&Published>, id: &str) -> Result<Entry, F
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

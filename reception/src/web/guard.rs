@@ -248,13 +248,9 @@ pub(crate) fn shareable(mut response: Response) -> Response {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
-    }
+    use crate::testing::headers;
 
     #[test]
     fn forwarded_addresses_are_believed_from_trusted_proxies_only() {

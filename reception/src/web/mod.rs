@@ -38,7 +38,7 @@ use pages::Reach;
 use shared::message::Name;
 use std::mem::Discriminant;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// What the page is made from.
 pub(crate) struct Site {
@@ -72,7 +72,7 @@ struct App {
     paired: Arc<Paired>,
     guard: Guard,
     /// Words that were not proven: whoever looks at a request has them asked for again.
-    unproven: Mutex<Thinned<Discriminant<Unproven>>>,
+    unproven: Thinned<Discriminant<Unproven>>,
     name: String,
 }
 
@@ -105,10 +105,10 @@ pub(crate) fn router(site: Site) -> Router {
     let Site { broker, courier, library, paired, settings } = site;
     let guard = Guard::new(settings.trusted_proxies, settings.secure_cookies_public_origin);
     let name = settings.name.as_str().to_owned();
-    let unproven = Mutex::new(Thinned::new(
+    let unproven = Thinned::new(
         "words from the vault are not shown: they are not proven to be the owner's",
         "more words from the vault were not shown",
-    ));
+    );
     let app: Shared = Arc::new(App { broker, courier, library, paired, guard, unproven, name });
     Router::new()
         .route("/", get(routes::home))
@@ -135,5 +135,4 @@ pub(crate) fn router(site: Site) -> Router {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

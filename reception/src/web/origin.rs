@@ -6,7 +6,6 @@ use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue};
 use node::Thinned;
 use shared::visible;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Columns of the log that an address out of a header field gets.
@@ -16,7 +15,7 @@ const ADDRESS: usize = 80;
 pub(super) struct OwnOrigin {
     /// As configured; without it, the `Host` header decides.
     public: Option<String>,
-    refusals: Mutex<Thinned<Foreign>>,
+    refusals: Thinned<Foreign>,
 }
 
 /// Where a refused form came from.
@@ -32,7 +31,7 @@ impl OwnOrigin {
     pub(super) fn new(public: Option<String>) -> Self {
         Self {
             public: public.map(|origin| origin.trim_end_matches('/').to_owned()),
-            refusals: Mutex::new(Thinned::new("a form was refused", "more forms were refused")),
+            refusals: Thinned::new("a form was refused", "more forms were refused"),
         }
     }
 
@@ -44,12 +43,12 @@ impl OwnOrigin {
     /// Refuses a form that came from elsewhere. One that the browser vouches for is logged, so that whoever set the page up
     /// learns what is wrong; of others not even the address is logged, which says where a visitor has been.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Failure> {
-        self.refusals().flush(Instant::now());
+        self.refusals.flush(Instant::now());
         match self.foreign(headers) {
             None => Ok(()),
             Some(Foreign::Elsewhere) => Err(Failure::Forbidden),
             Some(Foreign::Ourselves) => {
-                self.refusals().note(Foreign::Ourselves, self.mistake(headers), Instant::now());
+                self.refusals.note(Foreign::Ourselves, self.mistake(headers), Instant::now());
                 Err(Failure::Misplaced)
             }
         }
@@ -93,10 +92,6 @@ impl OwnOrigin {
             ),
         }
     }
-
-    fn refusals(&self) -> MutexGuard<'_, Thinned<Foreign>> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What a stranger may have written, as the log may show it.
@@ -105,15 +100,9 @@ fn address(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::testing::Captured;
-    use axum::http::HeaderName;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
-    }
+    use crate::testing::{Captured, headers};
 
     #[test]
     fn only_forms_from_the_page_itself_pass() {

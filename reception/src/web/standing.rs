@@ -11,7 +11,6 @@ use shared::ids::Ticket;
 use shared::message::View;
 use shared::receipt::Receipt;
 use std::mem::discriminant;
-use std::sync::PoisonError;
 use std::time::Instant;
 
 /// The owner's words about a request, with what proves them.
@@ -58,13 +57,12 @@ pub(crate) async fn words(app: &App, ticket: &Ticket) -> Result<Words, Failure> 
     let peer = app.paired.borrow().clone().ok_or(Failure::Away)?;
     let Some(receipt) = app.broker.words(ticket).await? else { return Ok(Words::None) };
     let heard = spoken::hear(&peer, &ticket.hash(), &receipt);
-    let mut unproven = app.unproven.lock().unwrap_or_else(PoisonError::into_inner);
-    unproven.flush(Instant::now());
+    app.unproven.flush(Instant::now());
     Ok(match heard {
         Ok(Some(spoken)) => Words::Proven(Box::new(receipt), spoken),
         Ok(None) => Words::None,
         Err(error) => {
-            unproven.note(discriminant(&error), error.to_string(), Instant::now());
+            app.unproven.note(discriminant(&error), error.to_string(), Instant::now());
             Words::Unproven
         }
     })

@@ -135,7 +135,6 @@ fn certificate(key: &KeyPair, from: Duration, until: Duration) -> Result<Certifi
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::process::Command;

@@ -1,5 +1,4 @@
 //! Two real ends on the loopback, and ends that do not play by the rules.
-#![allow(clippy::unwrap_used)]
 
 use crate::endpoint::{Dialler, Link, Listener, Pins, Timing, listen_with};
 use crate::error::LinkError;

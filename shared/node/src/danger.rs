@@ -121,7 +121,6 @@ fn fuse(value: OsString, end: End) -> Option<Fuse> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::os::unix::ffi::OsStringExt as _;

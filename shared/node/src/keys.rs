@@ -124,7 +124,6 @@ pub fn generate_raw() -> Result<Zeroizing<String>, KeyError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::fs;

@@ -28,7 +28,6 @@ pub fn keep_private() -> Result<(), NotPrivate> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use rustix::process::{dumpable_behavior, getrlimit};

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use crate::ids::{Nonce, TicketHash};
 use crate::sshsig::PublicKey;

@@ -102,7 +102,6 @@ fn start() -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use ed25519_dalek::SigningKey;

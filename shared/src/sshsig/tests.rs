@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use crate::statement::{NAMESPACE, VECTORS};
 use ed25519_dalek::{Signer as _, SigningKey};

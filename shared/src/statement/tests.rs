@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use crate::ids::{Digest, Nonce, Pin, TicketHash};
 use crate::time::Time;

@@ -185,7 +185,6 @@ pub fn commitment(salt: &[u8; 32], parts: &[&[u8]]) -> Digest {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

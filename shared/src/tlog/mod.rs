@@ -87,7 +87,6 @@ impl<'de> Deserialize<'de> for Origin {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

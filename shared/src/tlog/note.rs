@@ -277,7 +277,6 @@ fn signed_by(line: &str, key: &VerifierKey, body: &str) -> Result<bool, BadNote>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -131,7 +131,6 @@ fn progress(bytes: u64, title: &str) -> ProgressBar {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

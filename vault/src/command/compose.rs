@@ -229,7 +229,6 @@ fn read(path: &Path) -> Result<(Vec<u8>, MediaType), CommandError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

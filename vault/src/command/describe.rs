@@ -107,7 +107,6 @@ pub(super) fn framed(label: &str, words: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use shared::ids::{RequestId, TicketHash};

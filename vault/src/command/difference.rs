@@ -112,7 +112,6 @@ impl Notice {
 const TAMED: &str = "The page shows some of this in another way than you may expect:";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use shared::ids::ItemId;

@@ -300,7 +300,6 @@ fn document(below: String, path: &Path) -> Result<Document, CommandError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -122,7 +122,6 @@ fn row(item: &Item, columns: Option<usize>) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use shared::ids::{Digest, ItemId};

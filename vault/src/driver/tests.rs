@@ -1,12 +1,11 @@
 //! What the driver's own loops do, over a store that fails when it is told to.
 
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use node::{Waiting, Work};
 use shared::ids::Ticket;
 use shared::time::{Boot, Reading, Time};
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use tokio::time::sleep;
 
@@ -64,21 +63,21 @@ struct Kept {
 impl Failing {
     /// The next so many times the pairings cannot be read.
     pub(crate) fn unread(self, times: usize) -> Self {
-        locked(&self.0).unread = times;
+        self.0.lock().unwrap().unread = times;
         self
     }
 
     /// How often they were asked for.
     pub(crate) fn asked(&self) -> usize {
-        locked(&self.0).asked
+        self.0.lock().unwrap().asked
     }
 
     fn tried(&self) -> Vec<TicketHash> {
-        std::mem::take(&mut locked(&self.0).tried)
+        std::mem::take(&mut self.0.lock().unwrap().tried)
     }
 
     fn stick(&self, tickets: impl IntoIterator<Item = TicketHash>) {
-        locked(&self.0).stuck = tickets.into_iter().collect();
+        self.0.lock().unwrap().stuck = tickets.into_iter().collect();
     }
 }
 
@@ -102,12 +101,12 @@ impl Store for Failing {
     }
 
     async fn keep_clock(&self) -> Result<(), WriteError> {
-        locked(&self.0).clocks += 1;
+        self.0.lock().unwrap().clocks += 1;
         Ok(())
     }
 
     async fn prepare(&self, ticket: TicketHash) -> Result<(), WriteError> {
-        let mut kept = locked(&self.0);
+        let mut kept = self.0.lock().unwrap();
         kept.tried.push(ticket);
         if kept.stuck.contains(&ticket) { Err(WriteError::Full) } else { Ok(()) }
     }
@@ -125,7 +124,7 @@ impl Store for Failing {
     }
 
     async fn lanes(&self) -> Result<Vec<Lane>, WriteError> {
-        let mut kept = locked(&self.0);
+        let mut kept = self.0.lock().unwrap();
         kept.asked += 1;
         if kept.asked <= kept.unread { Err(WriteError::Lost) } else { Ok(Vec::new()) }
     }
@@ -202,8 +201,8 @@ async fn the_clock_is_remembered_after_it_was_set_back_by_years() {
     assert_eq!(told.now().doubt, Some(Doubt::Back));
     told.go_by(told.right_clock());
     sleep(Duration::from_secs(2 * KEEP_CLOCK)).await;
-    assert_eq!((locked(&store.0).clocks, told.now().doubt), (2, None));
+    assert_eq!((store.0.lock().unwrap().clocks, told.now().doubt), (2, None));
     // Not more often than it is worth.
     sleep(Duration::from_secs(KEEP_CLOCK / 2)).await;
-    assert_eq!(locked(&store.0).clocks, 2);
+    assert_eq!(store.0.lock().unwrap().clocks, 2);
 }

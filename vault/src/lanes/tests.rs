@@ -1,7 +1,5 @@
 //! When links are dialled, and when pairings are read.
 
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use crate::driver::tests::{Failing, driver};
 use shared::ids::Digest;

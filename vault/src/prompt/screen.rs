@@ -490,5 +490,4 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;

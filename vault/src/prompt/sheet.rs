@@ -187,7 +187,6 @@ pub(super) fn whole_bundle(bytes: &[u8]) -> Result<Bundle, Mismatch> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::prompt::pty::samples::{approval, bundle, cv, freeze, opaque, publication, question};

@@ -1,7 +1,5 @@
 //! Signing by the real tools.
 
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -149,7 +149,6 @@ fn connect(path: &Path, key: &StoreKey, flags: OpenFlags) -> Result<Connection, 
 
 /// An unchecked connection, for what no version of this program would write.
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 pub(super) fn connection(path: &Path, key: &StoreKey) -> Connection {
     connect(path, key, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
 }

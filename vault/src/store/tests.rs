@@ -1,7 +1,5 @@
 //! The store as the daemon uses it: real SQLCipher files, the real writer, and `ssh-keygen` for the owner.
 
-#![allow(clippy::unwrap_used)]
-
 mod attacks;
 mod batches;
 mod damage;

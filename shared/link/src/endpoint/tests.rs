@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use crate::error::{Fault, Refusal};
 use crate::testing::{Reception, identity, impatient, knock, loopback, pair, soon, stand};

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use crate::endpoint::{Goodbye, Timing};
 use crate::error::LinkError;

@@ -1,7 +1,5 @@
 //! The release core against tables of what must happen, with real signatures.
 
-#![allow(clippy::unwrap_used)]
-
 mod approvals;
 mod asking;
 mod brakes;

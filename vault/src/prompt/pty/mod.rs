@@ -1,6 +1,6 @@
 //! Tests of the prompt on real pseudo-terminals: one end is the prompt's, the other a driver with a screen of its own.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::print_stdout)]
 
 mod decision;
 mod golden;
