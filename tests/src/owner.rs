@@ -30,6 +30,17 @@ struct Seen {
 }
 
 impl Owner {
+    /// An owner's command that is read to the end, signed, and well ended.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn declare(world: &World, arguments: &[&str]) {
+        let mut owner = Self::run(world, arguments);
+        owner.read_to_the_end();
+        owner.type_word();
+        assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+    }
+
     /// Starts `vault ARGUMENTS` in a terminal.
     pub fn run(world: &World, arguments: &[&str]) -> Self {
         Self::run_with(world, arguments, &[])

@@ -1,7 +1,8 @@
 //! A vault that is set up on a disk that fails, or by a process that is killed: the next `init` makes it, or says what is in its
 //! way and how to remove that.
 
-use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, borrowed, hollow, lines};
+use super::trace::{hollow, lines};
+use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, borrowed};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
