@@ -37,8 +37,9 @@ impl Errand {
         let mut visitor = Visitor::new(&world);
         let [released, cooling, waiting, asked] =
             ["a reference", "a talk", "a book", "a map"].map(|purpose| visitor.file_item(&item, purpose));
-        Owner::declare(&world, &["requests", "ask", &asked, "--words", QUESTION]);
         let mut errand = Self { world, clock, visitor, item, released, cooling, waiting, asked };
+        errand.wait_for(&errand.asked, "waiting for approval");
+        Owner::declare(&errand.world, &["requests", "ask", &errand.asked, "--words", QUESTION]);
         assert_eq!(errand.approve(&errand.released), 0);
         // What is approved from now on cools off.
         let config = errand.world.root().join("vault/config/vault.toml");
