@@ -24,7 +24,7 @@ pub(crate) use log::{Tip, frontier, keys_logged, proven};
 pub(crate) use open::{OpenError, StoreKey, create, every_file, keep_tidy, open, reader, settle};
 pub(crate) use payloads::{Cursor, Upload, UploadError, Uploaded, Verified, check_payloads, preview, redeem};
 pub(crate) use publications::{each as each_publication, newest_version};
-pub(crate) use requests::{due, find, list as requests, nonce, repeats};
+pub(crate) use requests::{due, filed_today, find, list as requests, nonce, repeats};
 pub(crate) use standing::{OwnKeys, begin, read as standing};
 pub(crate) use transaction::Ground;
 #[cfg(test)]
