@@ -229,3 +229,35 @@ fn a_refusal_says_how_many_it_refuses() {
         assert_eq!(case(&world, refused)["stage"], "refused");
     }
 }
+
+/// That the word stands so many times on the screen, and each time behind a frame.
+fn assert_framed(screen: &str, word: &str, times: usize) {
+    let rows: Vec<&str> = screen.lines().filter(|row| row.contains(word)).collect();
+    let framed = |row: &&str| row.chars().nth(11).is_some_and(|c| "\u{2502}\u{250a}".contains(c));
+    assert!(rows.iter().all(framed), "{screen}");
+    assert_eq!(rows.iter().map(|row| row.matches(word).count()).sum::<usize>(), times, "{screen}");
+}
+
+#[test]
+fn a_visitors_words_stay_framed_however_narrow_the_terminal_is() {
+    let world = World::published();
+    let request = Visitor::new(&world).file_question("maple ".repeat(30).trim(), "A trip");
+    wait_for(&world, &request, "waiting for an answer");
+    let (show, refuse) = (["requests", "show", &request], ["requests", "refuse", &request]);
+    let commands = [(&show[..], "lapses"), (&refuse, "Refuse for good?"), (&["requests", "watch"], "l  decide later")];
+    for columns in [40, 60, 80] {
+        for (command, end) in commands {
+            let screen = Owner::run_sized(&world, command, columns, 50).wait_for(end);
+            assert_framed(&screen, "maple", 30);
+        }
+    }
+    // Where nothing would be asked, nothing is described.
+    let mut owners = commands.map(|(command, _)| Owner::run_sized(&world, command, 39, 50));
+    owners[2].wait_for("waiting for requests");
+    owners[2].type_keys("q");
+    for (owner, code) in owners.iter_mut().zip([3, 3, 0]) {
+        assert_eq!(owner.wait_for_exit(), code, "{}", owner.screen());
+        let said = wrote(owner);
+        assert!(said.contains("Make the window at least 40 columns wide") && !said.contains("maple"), "{said}");
+    }
+}
