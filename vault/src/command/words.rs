@@ -2,7 +2,7 @@
 
 use super::approve::who_asks;
 use super::compose::blank;
-use super::describe::describe;
+use super::describe::{Width, describe};
 use super::requests::{Outcome, conclude, open, short};
 use super::{CommandError, Owner, say, unexpected, watch};
 use crate::cli::{Terms, Words};
@@ -55,7 +55,7 @@ impl Owner {
         }
         if !yes {
             let case = self.case(id)?;
-            describe(&case, &self.invocation).iter().try_for_each(|line| say(line))?;
+            describe(&case, &self.invocation, Width::of_output()?).iter().try_for_each(|line| say(line))?;
             say("Repeats in the same words from the same contact are refused for a week.")?;
             if !watch::confirmed(&open()?, &case)? {
                 return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
@@ -83,7 +83,7 @@ impl Owner {
         };
         match &words.text {
             Some(text) => speak(text),
-            None => self.write(&blank(purpose.invitation(), case), "txt", speak),
+            None => self.write(&blank(purpose.invitation(), case, Width::of_output()?), "txt", speak),
         }
     }
 
