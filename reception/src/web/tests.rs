@@ -1,6 +1,7 @@
 //! The whole page over real TCP, with a vault at the other end of a real link.
 
 mod kept;
+mod watchers;
 mod words;
 
 use super::*;
