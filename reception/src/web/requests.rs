@@ -72,7 +72,7 @@ pub(crate) async fn given_back(
 fn form(app: &App, status: StatusCode, ask: Ask, faults: Faults, failure: Option<Failure>) -> Response {
     let page = AskOwnerPage {
         name: app.name(),
-        item: ask.item.as_ref().map(ItemLine::from),
+        item: ask.item.as_ref().and_then(|wanted| wanted.entry.as_ref()).map(ItemLine::from),
         ask,
         faults,
         notice: failure.map(Failure::notice),

@@ -1,6 +1,7 @@
 //! The whole page over real TCP, with a vault at the other end of a real link.
 
 mod kept;
+mod unlisted;
 mod watchers;
 mod words;
 
@@ -382,7 +383,8 @@ async fn strange_requests_get_clear_pages() {
         ("GET /nothing", "", "404"),
         ("DELETE /ask", "", "405"),
         ("POST /requests", "question=&purpose=", "422"),
-        ("POST /requests", "item=00000000000000000000000000000000&purpose=x", "404"),
+        ("GET /requests/new?item=00000000000000000000000000000000", "", "404"),
+        ("POST /requests", "item=0&purpose=x", "404"),
     ];
     for (line, body, expected) in rows {
         let response = front.send(line, "", body).await;
