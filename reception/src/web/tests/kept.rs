@@ -73,6 +73,14 @@ async fn a_withdrawal_on_a_link_that_breaks_is_called_neither_done_nor_undone() 
     assert!(status(&away) == "503" && away.1.contains("this has to wait"), "{}", away.1);
 }
 
+#[tokio::test]
+async fn visitors_can_read_how_long_a_request_stays_here() {
+    let about = Front::open(PAYLOAD).await.send("GET /about", "", "").await;
+    for words in ["It is deleted here once it is there.", "set aside and stays on the disk, still encrypted"] {
+        assert!(about.1.contains(words), "{words} is not in {}", about.1);
+    }
+}
+
 #[test]
 fn what_is_here_no_more_is_called_unseen_only_if_it_never_left() {
     let ticket = Ticket::from_random([7; 32]);
