@@ -251,11 +251,11 @@ impl Courier {
             };
             match self.hand_over(&peer, &next).await {
                 Ok(()) => failed = false,
-                Err(Stop::Later(time)) => self.put_off(next.ticket, time),
+                Err(Stop::Later(said)) => self.put_off(next.ticket, said.min(LATER), Put::Busy(said)),
                 Err(Stop::Failed) if failed => return Pause::Retry,
                 Err(Stop::Failed) => {
                     failed = true;
-                    self.put_off(next.ticket, RETRY);
+                    self.put_off(next.ticket, RETRY, Put::Unfiled);
                 }
                 Err(Stop::Aside(why)) => {
                     let (spool, ticket) = (self.spool.clone(), next.ticket);
@@ -269,8 +269,9 @@ impl Courier {
     }
 
     /// Has a request offered again after this time, and those behind it before.
-    fn put_off(&self, ticket: TicketHash, time: Duration) {
-        self.trouble("later", format!("the vault takes {} in {} s", ticket.request(), time.as_secs()));
+    fn put_off(&self, ticket: TicketHash, time: Duration, why: Put) {
+        let (request, seconds) = (ticket.request(), time.as_secs());
+        self.trouble("later", format!("{why}: {request} waits here, and the vault is asked again in {seconds} s"));
         lock(&self.later).insert(ticket, Instant::now() + time);
     }
 
@@ -372,7 +373,7 @@ impl Courier {
 enum Stop {
     /// It never will be.
     Aside(Unusable),
-    /// It is to be offered again after this, and others before it.
+    /// The vault has no room for it before this time is over, or others are gone; others may have room.
     Later(Duration),
     /// It cannot be now, and others perhaps can.
     Failed,
@@ -380,14 +381,23 @@ enum Stop {
     Pause(Pause),
 }
 
+/// Why a request is put off.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum Put {
+    /// As many are filed as the vault takes.
+    #[error("the vault takes no more requests for now, and expects room in {} s", .0.as_secs())]
+    Busy(Duration),
+    /// Something of its own.
+    #[error("the vault could not file it")]
+    Unfiled,
+}
+
 /// What follows when the vault was not there, or refused.
 fn stop(error: BrokerError) -> Stop {
     match error {
         BrokerError::Refused(Refused::Malformed | Refused::TooLarge) => Stop::Aside(Unusable::Refused),
         // A quota is this request's own: nobody else waits for it.
-        BrokerError::Refused(Refused::Busy { retry_after }) => {
-            Stop::Later(Duration::from_secs(retry_after.into()).min(LATER))
-        }
+        BrokerError::Refused(Refused::Busy { retry_after }) => Stop::Later(Duration::from_secs(retry_after.into())),
         BrokerError::Away
         | BrokerError::Broken
         | BrokerError::Refused(

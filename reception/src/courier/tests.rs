@@ -255,15 +255,20 @@ async fn what_a_busy_vault_takes_later_holds_up_nobody_else() {
 async fn a_new_request_does_not_wait_for_one_that_is_taken_later() {
     let mut front = Front::new();
     front.file(1).await.unwrap();
-    let busy = Refused::Busy { retry_after: 600 };
+    let busy = Refused::Busy { retry_after: 7000 };
     let desk = Desk::answering([busy, Refused::Unavailable].map(Answer::Refuse));
     let _linked = front.connect(&desk).await;
+    let (log, _guard) = Captured::start();
     front.run();
     // Once the first was refused, the vault is not ready for the second, and then is.
     soon(|| desk.answers.lock().unwrap().len() == 1).await;
     assert_eq!(front.file(2).await, Ok(Filed::Spool));
     soon(|| front.courier.waiting() == 1).await;
     assert_eq!(desk.purposes(), purposes([2]));
+    let log = log.text();
+    for words in ["takes no more requests for now, and expects room in 7000 s", "the vault is asked again in 600 s"] {
+        assert!(log.contains(words), "{words} is not in:\n{log}");
+    }
 }
 
 #[tokio::test]
