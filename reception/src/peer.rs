@@ -83,7 +83,8 @@ impl PairError {
             Self::Other { .. } => node::exit::REFUSED,
             Self::Stored(error) => error.exit(),
             Self::File(error) => error.exit(),
-            Self::Line(_) | Self::Terminal(_) | Self::Print(_) => node::exit::FAILURE,
+            Self::Line(_) => node::exit::USAGE,
+            Self::Terminal(_) | Self::Print(_) => node::exit::FAILURE,
         }
     }
 }
@@ -305,7 +306,7 @@ mod tests {
         let cut = vault.line.to_string();
         for bad in ["", "hello", &cut[..cut.len() - 9]] {
             let error = pair(&home, bad, Replace::Yes, &mut Vec::new()).unwrap_err();
-            assert!(matches!(error, PairError::Line(_)), "{bad}: {error}");
+            assert!(matches!(error, PairError::Line(_)) && error.exit() == node::exit::USAGE, "{bad}: {error}");
         }
         assert!(!home.vault_line().exists());
     }

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod forms;
 mod guard;
+mod letterhead;
 mod markdown;
 mod media;
 mod origin;
@@ -33,6 +34,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use guard::Guard;
+use letterhead::Letterhead;
 use node::Thinned;
 use pages::Reach;
 use shared::message::Name;
@@ -95,8 +97,11 @@ impl App {
     }
 
     /// The name on the letterhead: as the owner signed it, else as configured.
-    fn name(&self) -> String {
-        self.published().map_or_else(|| self.name.clone(), |p| p.bundle.name.as_str().to_owned())
+    fn name(&self) -> Letterhead {
+        match self.published() {
+            Some(published) => Letterhead::Owner(published.bundle.name.as_str().to_owned()),
+            None => Letterhead::Reception(self.name.clone()),
+        }
     }
 }
 

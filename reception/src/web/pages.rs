@@ -3,6 +3,7 @@
 use super::cookies;
 use super::error::Failure;
 use super::forms::{Ask, Faults};
+use super::letterhead::Letterhead;
 use super::media;
 use crate::spoken::{Kind, Spoken};
 use crate::spool::Offered;
@@ -73,7 +74,7 @@ pub(crate) fn titles(bundle: &Bundle) -> Vec<String> {
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(crate) struct HomePage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) contents: Option<Contents>,
     pub(crate) reach: Reach,
     pub(crate) requests: Vec<RequestId>,
@@ -140,14 +141,14 @@ pub(crate) struct OfferPart<'a> {
 #[derive(Template)]
 #[template(path = "about.html")]
 pub(crate) struct AboutPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
 }
 
 /// A published document.
 #[derive(Template)]
 #[template(path = "document.html")]
 pub(crate) struct DocumentPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) title: String,
     /// Sanitised.
     pub(crate) html: String,
@@ -157,7 +158,7 @@ pub(crate) struct DocumentPage {
 #[derive(Template)]
 #[template(path = "ask_owner.html")]
 pub(crate) struct AskOwnerPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) item: Option<ItemLine>,
     pub(crate) ask: Ask,
     pub(crate) faults: Faults,
@@ -170,7 +171,7 @@ pub(crate) struct AskOwnerPage {
 #[derive(Template)]
 #[template(path = "request.html")]
 pub(crate) struct RequestPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) id: RequestId,
     pub(crate) code: String,
     pub(crate) state: State,
@@ -238,7 +239,7 @@ pub(crate) enum State {
     Withheld,
     /// There are words that are not proven to be the owner's.
     Unproven,
-    /// An answer was not sent, and how the request stands was not asked.
+    /// An answer was not sent, or perhaps not, and how the request stands was not asked.
     Unsent(Nonce),
     /// The vault cannot tell now, and why.
     Away(Failure),
@@ -361,7 +362,7 @@ impl From<&Manifest> for Ready {
 #[derive(Template)]
 #[template(path = "show.html")]
 pub(crate) struct ShowPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) id: RequestId,
     pub(crate) ready: Ready,
 }
@@ -381,7 +382,7 @@ impl ShowPage {
 #[derive(Template)]
 #[template(path = "return.html")]
 pub(crate) struct ReturnPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) requests: Vec<RequestId>,
     pub(crate) fault: Option<String>,
 }
@@ -390,7 +391,7 @@ pub(crate) struct ReturnPage {
 #[derive(Template)]
 #[template(path = "failure.html")]
 pub(crate) struct FailurePage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) title: String,
     pub(crate) advice: String,
     /// Whether a return code may help.

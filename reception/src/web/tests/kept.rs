@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::web::cookies;
+use crate::web::letterhead::Letterhead;
 use crate::web::pages::{Before, Draft, RequestPage, State};
 use askama::Template as _;
 use shared::ids::Ticket;
@@ -64,7 +65,9 @@ fn what_is_here_no_more_is_called_unseen_only_if_it_never_left() {
     let page = |state| {
         let (id, code) = (ticket.hash().request(), ticket.return_code());
         let (sent, draft) = (cookies::Sent::Nothing, Draft::default());
-        RequestPage { name: "Mira".into(), id, code, state, sent, notice: None, draft }.render().unwrap()
+        RequestPage { name: Letterhead::Owner("Mira".into()), id, code, state, sent, notice: None, draft }
+            .render()
+            .unwrap()
     };
     let unseen = "the owner has not seen it";
     for (state, words) in [
