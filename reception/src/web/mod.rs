@@ -89,10 +89,12 @@ impl App {
     fn reach(&self) -> Reach {
         if self.broker.up() {
             Reach::Vault
-        } else if self.courier.seals() {
+        } else if !self.courier.seals() {
+            Reach::Nowhere
+        } else if self.courier.has_room() {
             Reach::Spool
         } else {
-            Reach::Nowhere
+            Reach::Full
         }
     }
 

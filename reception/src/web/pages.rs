@@ -34,6 +34,8 @@ pub(crate) enum Reach {
     Vault,
     /// It would be kept here, sealed, until the vault is back.
     Spool,
+    /// Nowhere: the vault is away, and there is no room to keep another.
+    Full,
     /// There is no vault to pass it on to, or to seal it for.
     Nowhere,
 }
@@ -186,7 +188,13 @@ impl RequestPage {
     /// Whether the page renews itself without scripts: nothing on it could be lost by that.
     fn turns(&self) -> bool {
         let turns = match self.state {
-            State::Waiting | State::Away(_) | State::Unproven | State::Kept | State::Paused | State::Withheld => true,
+            State::Waiting
+            | State::Away(_)
+            | State::Unproven
+            | State::Kept
+            | State::KeptForAnother
+            | State::Paused
+            | State::Withheld => true,
             State::Question(..)
             | State::Refused(_)
             | State::Ready(_)
@@ -211,6 +219,7 @@ impl RequestPage {
             | State::Unproven
             | State::Away(_)
             | State::Kept
+            | State::KeptForAnother
             | State::SetAside(_)
             | State::Withdrawn(_) => None,
         }
@@ -245,6 +254,8 @@ pub(crate) enum State {
     Away(Failure),
     /// It is here, sealed, and the vault does not have it yet.
     Kept,
+    /// It is here, sealed for another machine of the owner's than the one that this page is connected to.
+    KeptForAnother,
     /// It was here, and can never be handed over from here.
     SetAside(Before),
     /// It was here, and was removed at the visitor's wish.
@@ -284,7 +295,7 @@ impl State {
             Self::Unproven => "Not shown",
             Self::Unsent(_) => "Not sent",
             Self::Away(_) => "Away",
-            Self::Kept => "Kept here",
+            Self::Kept | Self::KeptForAnother => "Kept here",
             Self::SetAside(_) => "Not handed over",
             Self::Withdrawn(_) => "Withdrawn",
         }
@@ -304,6 +315,7 @@ impl State {
             Self::Unsent(_) => "unsent",
             Self::Away(_) => "away",
             Self::Kept => "kept",
+            Self::KeptForAnother => "kept-for-another",
             Self::SetAside(_) => "set-aside",
             Self::Withdrawn(_) => "withdrawn",
         }

@@ -74,6 +74,7 @@ async fn faulty(app: &App, held: &Held, question: Nonce, text: String, bad: BadT
         | Standing::Unsent(_)
         | Standing::Away(_)
         | Standing::Kept
+        | Standing::KeptForAnother
         | Standing::SetAside(_)
         | Standing::Withdrawn(_) => Standing::Unsent(question),
     };
