@@ -99,6 +99,24 @@ impl Payload {
     }
 }
 
+/// How a link came to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// There was none.
+    Alone,
+    /// An older one was there still, and was ended.
+    InPlaceOfAnother,
+}
+
+/// How a link that ended had counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Went {
+    /// Until its end: there is none now.
+    Last,
+    /// No more: a newer one had taken its place.
+    Replaced,
+}
+
 /// The way to the vault. Clones share it.
 #[derive(Clone)]
 pub struct Broker(Arc<Inner>);
@@ -218,29 +236,35 @@ impl Broker {
         self.0.hints.subscribe()
     }
 
-    /// Makes `link` the one that counts, ends the one before, and tells the number to [`Self::disconnect`] by.
-    pub(crate) fn connect(&self, link: Link) -> u64 {
+    /// Makes `link` the one that counts, ends the one before, and tells the number to [`Self::disconnect`] by, and whether there
+    /// was one before.
+    pub(crate) fn connect(&self, link: Link) -> (u64, Came) {
         let (before, serial) = {
             let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
             current.serial += 1;
             (current.link.replace(link), current.serial)
         };
-        if let Some(before) = before {
+        let came = if let Some(before) = before {
             before.close(Goodbye::Replaced);
-        }
+            Came::InPlaceOfAnother
+        } else {
+            Came::Alone
+        };
         self.hint(Hint::Link);
-        serial
+        (serial, came)
     }
 
-    /// Forgets the link of this number, unless another took its place.
-    pub(crate) fn disconnect(&self, serial: u64) {
+    /// Forgets the link of this number, unless another took its place; whether it counted until now.
+    pub(crate) fn disconnect(&self, serial: u64) -> Went {
         let gone = {
             let mut current = self.0.current.write().unwrap_or_else(PoisonError::into_inner);
             if current.serial == serial { current.link.take() } else { None }
         };
-        if gone.is_some() {
-            self.hint(Hint::Link);
+        if gone.is_none() {
+            return Went::Replaced;
         }
+        self.hint(Hint::Link);
+        Went::Last
     }
 
     /// Tells everybody who listens.

@@ -59,7 +59,8 @@ pub(crate) struct Init {
 /// Which vault to pair with.
 #[derive(Args)]
 pub(crate) struct Pair {
-    /// Take the place of another vault that this reception is paired with
+    /// Take the place of another vault that this reception is paired with; what is kept for that one waits until it is paired
+    /// again
     #[arg(long)]
     pub(crate) replace: bool,
     /// The vault's line, quoted or not; `-` reads it from standard input

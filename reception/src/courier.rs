@@ -3,12 +3,10 @@
 
 use crate::broker::{Broker, BrokerError, Hint};
 use crate::lobby::Paired;
-use crate::peer::Peer;
 use crate::spool::{self, NotKept, Offered, Spool, Unusable, Waiting, lock};
 use node::files::FileError;
 use node::{Surroundings, Thinned};
-use shared::ids::Ticket;
-use shared::ids::TicketHash;
+use shared::ids::{Digest, Ticket, TicketHash};
 use shared::message::{Filing, Refused, View};
 use shared::seal::{self, NotSealed};
 use std::collections::HashMap;
@@ -60,6 +58,8 @@ pub enum NotFiled {
 pub enum Standing {
     /// It waits here.
     Kept,
+    /// It waits here for another vault than the one that is paired now.
+    KeptForAnother,
     /// It was removed here at its visitor's wish, but the disk did not confirm that: it may be here again after the next start.
     Removed,
     /// It was set aside here, and the vault does not know it, or knows it no more.
@@ -77,6 +77,15 @@ pub enum Withdrawn {
     Here,
     /// It was removed here; the vault cannot be asked, and may have received it before.
     HereAtLeast,
+}
+
+impl From<Offered> for Withdrawn {
+    fn from(offered: Offered) -> Self {
+        match offered {
+            Offered::Never => Self::Here,
+            Offered::Perhaps => Self::HereAtLeast,
+        }
+    }
 }
 
 /// Why nothing more leaves the spool. A new link ends each.
@@ -169,6 +178,15 @@ impl Courier {
         self.paired.borrow().is_some()
     }
 
+    /// Whether there is room to keep another request. If there is not, whether that is still so is looked at for the next time.
+    pub(crate) fn has_room(&self) -> bool {
+        let full = self.spool.is_full();
+        if full {
+            self.wanted.notify_one();
+        }
+        !full
+    }
+
     /// How a request stands.
     ///
     /// # Errors
@@ -178,8 +196,8 @@ impl Courier {
         if self.spool.may_come_back(&hash) {
             return Ok(Standing::Removed);
         }
-        if self.spool.holds(&hash) {
-            return Ok(Standing::Kept);
+        if let Some(vault) = self.spool.sealed_for(&hash) {
+            return Ok(if self.is_for_another(vault) { self.standing_elsewhere(ticket).await } else { Standing::Kept });
         }
         match (self.broker.status(ticket).await, self.spool.set_aside_as(hash.request())) {
             (Ok(View::Closed), Some(offered)) => Ok(Standing::SetAside(offered)),
@@ -189,17 +207,31 @@ impl Courier {
         }
     }
 
+    /// How a request stands that waits here for another vault: the paired one may have had the same before.
+    async fn standing_elsewhere(&self, ticket: &Ticket) -> Standing {
+        match self.broker.status(ticket).await {
+            Ok(View::Closed) | Err(_) => Standing::KeptForAnother,
+            Ok(view) => Standing::Vault(view),
+        }
+    }
+
+    fn is_for_another(&self, vault: Digest) -> bool {
+        self.paired.borrow().as_ref().is_some_and(|peer| peer.mark() != vault)
+    }
+
     /// Takes a request back, wherever it is.
     ///
     /// # Errors
     /// [`BrokerError`] when only the vault could do it; [`Refused::Unavailable`] when this machine's disk does not do it.
     pub async fn withdraw(&self, ticket: &Ticket) -> Result<Withdrawn, BrokerError> {
+        let another = self.spool.sealed_for(&ticket.hash()).is_some_and(|vault| self.is_for_another(vault));
         let removed = self.take_out(ticket).await?;
         // Whatever was removed, the vault may have the same from an earlier time.
         match (self.broker.withdraw(ticket).await, removed) {
+            // The one that it was sealed for cannot be asked.
+            (_, Some(offered)) if another => Ok(offered.into()),
             (Ok(view), _) => Ok(Withdrawn::Vault(view)),
-            (Err(_), Some(Offered::Never)) => Ok(Withdrawn::Here),
-            (Err(_), Some(Offered::Perhaps)) => Ok(Withdrawn::HereAtLeast),
+            (Err(_), Some(offered)) => Ok(offered.into()),
             (Err(error), None) => Err(error),
         }
     }
@@ -219,6 +251,7 @@ impl Courier {
         let mut hints = self.broker.changes();
         loop {
             self.troubles.flush(Instant::now().into_std());
+            self.arrange().await;
             let pause = self.deliver().await;
             if pause == Pause::Retry {
                 tracing::info!(seconds = RETRY.as_secs(), "sealed requests wait; they are offered to the vault again");
@@ -237,6 +270,17 @@ impl Courier {
         }
     }
 
+    /// Has the spool fit the pairing, so that nothing is lost by a pairing that does not last.
+    async fn arrange(&self) {
+        let _handover = self.handover.lock().await;
+        let vault = self.paired.borrow().as_ref().map(|peer| peer.mark());
+        let Some(vault) = vault.filter(|vault| self.spool.is_astray(*vault)) else { return };
+        let spool = self.spool.clone();
+        // `None` when the process is stopping.
+        let moved = node::blocking(&*self.surroundings, move || spool.arrange(vault)).await.unwrap_or_default();
+        moved.into_iter().for_each(|ticket| self.broker.hint(Hint::Request(ticket)));
+    }
+
     async fn deliver(&self) -> Pause {
         // One request that the vault cannot file may have its reason in itself; two in a row have it in the vault.
         let mut failed = false;
@@ -245,17 +289,18 @@ impl Courier {
             let peer = self.paired.borrow().clone();
             let Some(peer) = peer else { return Pause::Idle };
             let later = self.later();
-            let Some(next) = self.spool.oldest(|ticket| !later.contains_key(ticket)) else {
+            let mark = peer.mark();
+            let Some(next) = self.spool.oldest(|next| next.vault == mark && !later.contains_key(&next.ticket)) else {
                 let soonest = later.values().min().map(|at| at.saturating_duration_since(Instant::now()));
                 return soonest.map_or(Pause::Idle, Pause::Later);
             };
-            match self.hand_over(&peer, &next).await {
+            match self.hand_over(&next).await {
                 Ok(()) => failed = false,
-                Err(Stop::Later(time)) => self.put_off(next.ticket, time),
+                Err(Stop::Later(said)) => self.put_off(next.ticket, said.min(LATER), Put::Busy(said)),
                 Err(Stop::Failed) if failed => return Pause::Retry,
                 Err(Stop::Failed) => {
                     failed = true;
-                    self.put_off(next.ticket, RETRY);
+                    self.put_off(next.ticket, RETRY, Put::Unfiled);
                 }
                 Err(Stop::Aside(why)) => {
                     let (spool, ticket) = (self.spool.clone(), next.ticket);
@@ -269,8 +314,9 @@ impl Courier {
     }
 
     /// Has a request offered again after this time, and those behind it before.
-    fn put_off(&self, ticket: TicketHash, time: Duration) {
-        self.trouble("later", format!("the vault takes {} in {} s", ticket.request(), time.as_secs()));
+    fn put_off(&self, ticket: TicketHash, time: Duration, why: Put) {
+        let (request, seconds) = (ticket.request(), time.as_secs());
+        self.trouble("later", format!("{why}: {request} waits here, and the vault is asked again in {seconds} s"));
         lock(&self.later).insert(ticket, Instant::now() + time);
     }
 
@@ -288,10 +334,7 @@ impl Courier {
     }
 
     /// Hands one request over, and removes it here once the vault holds it.
-    async fn hand_over(&self, peer: &Peer, next: &Waiting) -> Result<(), Stop> {
-        if next.vault != peer.mark() {
-            return Err(Stop::Aside(Unusable::OtherVault));
-        }
+    async fn hand_over(&self, next: &Waiting) -> Result<(), Stop> {
         if !self.broker.up() {
             return Err(Stop::Pause(Pause::Idle));
         }
@@ -315,7 +358,9 @@ impl Courier {
             // This try did not file it; an earlier one may have.
             Err(error) => {
                 self.spool.mark(&ticket, next.offered);
-                return Err(stop(error));
+                // What another vault says of it, whose pairing came meanwhile, counts for nothing.
+                let another = self.is_for_another(next.vault);
+                return Err(if another { Stop::Pause(Pause::Idle) } else { stop(error) });
             }
         }
         Ok(())
@@ -372,7 +417,7 @@ impl Courier {
 enum Stop {
     /// It never will be.
     Aside(Unusable),
-    /// It is to be offered again after this, and others before it.
+    /// The vault has no room for it before this time is over, or others are gone; others may have room.
     Later(Duration),
     /// It cannot be now, and others perhaps can.
     Failed,
@@ -380,14 +425,23 @@ enum Stop {
     Pause(Pause),
 }
 
+/// Why a request is put off.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum Put {
+    /// As many are filed as the vault takes.
+    #[error("the vault takes no more requests for now, and expects room in {} s", .0.as_secs())]
+    Busy(Duration),
+    /// Something of its own.
+    #[error("the vault could not file it")]
+    Unfiled,
+}
+
 /// What follows when the vault was not there, or refused.
 fn stop(error: BrokerError) -> Stop {
     match error {
         BrokerError::Refused(Refused::Malformed | Refused::TooLarge) => Stop::Aside(Unusable::Refused),
         // A quota is this request's own: nobody else waits for it.
-        BrokerError::Refused(Refused::Busy { retry_after }) => {
-            Stop::Later(Duration::from_secs(retry_after.into()).min(LATER))
-        }
+        BrokerError::Refused(Refused::Busy { retry_after }) => Stop::Later(Duration::from_secs(retry_after.into())),
         BrokerError::Away
         | BrokerError::Broken
         | BrokerError::Refused(
@@ -412,7 +466,7 @@ enum Failed {
 impl From<Failed> for NotFiled {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::NotKept(NotKept::Full { .. }) => Self::NoRoom,
+            Failed::NotKept(NotKept::TooMany(_) | NotKept::TooMuch { .. }) => Self::NoRoom,
             Failed::NotKept(NotKept::File(FileError::Io { source, .. }))
                 if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
             {

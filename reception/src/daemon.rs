@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use shared::message::Name;
 use shared::text::BadText;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,9 @@ pub(crate) enum ServeError {
     /// A file or folder.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// Two would hand over, and remove, the same requests.
+    #[error("another reception is running on this state folder; stop it first")]
+    Running,
     /// The sealed requests.
     #[error(transparent)]
     Spool(#[from] FileError),
@@ -104,7 +108,8 @@ impl ServeError {
             | Self::System(_)
             | Self::Name(_)
             | Self::LinkEnded
-            | Self::CourierEnded => node::exit::FAILURE,
+            | Self::CourierEnded
+            | Self::Running => node::exit::FAILURE,
         }
     }
 }
@@ -112,7 +117,7 @@ impl ServeError {
 fn advice(error: &io::Error, key: &str) -> String {
     let kind = error.kind();
     if kind == io::ErrorKind::AddrInUse {
-        format!("; another program has it (is a reception running already?): stop that, or change {key}")
+        format!("; another program has it, such as another reception: stop that, or change {key}")
     } else if kind == io::ErrorKind::AddrNotAvailable {
         format!("; that is not an address of this machine: change {key}")
     } else if kind == io::ErrorKind::PermissionDenied {
@@ -153,6 +158,7 @@ impl Addresses {
 pub(crate) fn serve(home: &Home, variable: impl Fn(&str) -> Option<OsString>) -> Result<(), ServeError> {
     let config = Config::read(home)?;
     node::log::start(config.log_level);
+    let _lock = lock(home)?;
     node::descriptors::raise();
     let keys = Keys::load(home, &config.name, variable)?;
     let runtime = runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
@@ -160,6 +166,12 @@ pub(crate) fn serve(home: &Home, variable: impl Fn(&str) -> Option<OsString>) ->
     // What has not ended in the time that pages are given is broken off.
     runtime.shutdown_background();
     ended
+}
+
+/// Held while the process lives.
+fn lock(home: &Home) -> Result<File, ServeError> {
+    let make = || files::make_folder(home.state()).and_then(|()| files::lock(&home.lock()));
+    make().map_err(HomeError::from)?.ok_or(ServeError::Running)
 }
 
 async fn run(home: &Home, config: Config, keys: Keys) -> Result<(), ServeError> {
@@ -413,6 +425,18 @@ mod tests {
         let ((), ended) = tokio::join!(thread.stop(), link.closed());
         // A link that has not been greeted yet may end before QUIC tells reasons (RFC 9000, section 10.2.3).
         assert!(matches!(ended, LinkError::Closed(_, Goodbye::Stopping) | LinkError::Transport { .. }), "{ended}");
+    }
+
+    #[test]
+    fn one_reception_runs_on_a_state_folder_and_pairing_goes_on() {
+        let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+        let home = Home::find(Some(root.path()), |_| None).unwrap();
+        let held = lock(&home).unwrap();
+        let error = lock(&home).unwrap_err();
+        assert!(matches!(error, ServeError::Running) && error.exit() == node::exit::FAILURE, "{error}");
+        crate::peer::pair(&home, &vault.line.to_string(), crate::peer::Replace::No, &mut Vec::new()).unwrap();
+        drop(held);
+        lock(&home).unwrap();
     }
 
     #[test]

@@ -97,6 +97,11 @@ impl Home {
         self.state().join("spool")
     }
 
+    /// What the running reception holds locked.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.state().join("lock")
+    }
+
     /// Where the running reception says what it listens on.
     ///
     /// # Errors

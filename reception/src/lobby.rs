@@ -1,6 +1,6 @@
 //! Where vaults arrive: takes links, greets them, listens for their hints, and fetches publications.
 
-use crate::broker::{Broker, Hint};
+use crate::broker::{Broker, Came, Hint, Went};
 use crate::library::{Library, LibraryError};
 use crate::peer::Peer;
 use link::{CallError, EventReceiver, Goodbye, Link, LinkError, Listener, Pins};
@@ -139,16 +139,18 @@ impl Lobby {
     }
 
     async fn keep(self, link: Link) {
-        match self.greet(&link).await {
-            Ok(welcome) => {
-                tracing::info!(vault = ?welcome.name.as_str(), version = ?welcome.version, "the vault is connected");
-            }
+        let welcome = match self.greet(&link).await {
+            Ok(welcome) => welcome,
             Err(error) => {
                 tracing::warn!(%error, "the vault was turned away");
                 return link.close(Goodbye::Protocol);
             }
+        };
+        let (serial, came) = self.broker.connect(link.clone());
+        if came == Came::InPlaceOfAnother {
+            tracing::info!("an older link of the vault's has ended: a newer one takes its place");
         }
-        let serial = self.broker.connect(link.clone());
+        tracing::info!(vault = ?welcome.name.as_str(), version = ?welcome.version, "the vault is connected");
         let reason = tokio::select! {
             biased;
             reason = link.closed() => reason.to_string(),
@@ -157,8 +159,11 @@ impl Lobby {
         };
         // Does nothing to a link that has ended; one without hints is of no use, and the vault dials anew.
         link.close(Goodbye::Protocol);
-        self.broker.disconnect(serial);
-        tracing::info!(reason, "the vault's link has ended");
+        match self.broker.disconnect(serial) {
+            Went::Last => tracing::info!(reason, "the vault's link has ended"),
+            // Told when the newer one came, so that the last line about the link is true.
+            Went::Replaced => tracing::debug!(reason, "a replaced link of the vault's has ended"),
+        }
     }
 
     async fn greet(&self, link: &Link) -> Result<Welcome, Unwelcome> {

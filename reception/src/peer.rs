@@ -1,6 +1,7 @@
 //! The paired vault: the one line about it that `reception pair` stores, and what follows from it.
 
 use crate::home::Home;
+use crate::spool;
 use node::files::{self, FileError, failed};
 use shared::ids::{Digest, Pin};
 use shared::pairing::{BadLine, VaultLine};
@@ -83,7 +84,8 @@ impl PairError {
             Self::Other { .. } => node::exit::REFUSED,
             Self::Stored(error) => error.exit(),
             Self::File(error) => error.exit(),
-            Self::Line(_) | Self::Terminal(_) | Self::Print(_) => node::exit::FAILURE,
+            Self::Line(_) => node::exit::USAGE,
+            Self::Terminal(_) | Self::Print(_) => node::exit::FAILURE,
         }
     }
 }
@@ -163,18 +165,44 @@ impl Peer {
 pub(crate) fn pair(home: &Home, text: &str, replace: Replace, out: &mut impl Write) -> Result<(), PairError> {
     let peer = Peer::parse(text)?;
     let path = home.vault_line();
-    if replace == Replace::No {
-        match Peer::read(&path)? {
-            Some(held) if held != peer => {
-                return Err(PairError::Other { name: held.line.name.to_string(), pin: held.pin() });
-            }
-            Some(_) | None => {}
-        }
+    let before = match (Peer::read(&path), replace) {
+        (Ok(held), _) => held.filter(|held| *held != peer),
+        // It is about to be overwritten.
+        (Err(PeerError::Damaged { .. }), Replace::Yes) => None,
+        (Err(error), _) => return Err(error.into()),
+    };
+    if let (Some(held), Replace::No) = (&before, replace) {
+        return Err(PairError::Other { name: held.line.name.to_string(), pin: held.pin() });
     }
+    let others = spool::for_others(&home.spool(), peer.mark())?;
     peer.fingerprints(out)?;
     files::make_folder(home.state())?;
     files::replace(&path, format!("{}\n", peer.line).as_bytes())?;
-    report(home, &path, out).map_err(PairError::Print)
+    let reported = report(home, &path, out).and_then(|()| way_back(home, before.as_ref(), others, out));
+    reported.map_err(PairError::Print)
+}
+
+/// What of the vault that was paired before, if another was, and of those that requests are kept for.
+fn way_back(home: &Home, before: Option<&Peer>, others: usize, out: &mut impl Write) -> io::Result<()> {
+    if others > 0 {
+        let requests = if others == 1 { "1 request" } else { &format!("{others} requests") };
+        writeln!(
+            out,
+            "\n{requests} kept here: sealed for another vault than this one, and not lost. What is sealed for a vault waits \
+             until that is paired again."
+        )?;
+    }
+    match before {
+        Some(before) => {
+            let again = home.invocation().line(&format!("pair --replace \"{}\"", before.line));
+            writeln!(out, "\nTo go back to the vault that was paired before, {}:\n  {again}", before.line.name)
+        }
+        None if others > 0 => {
+            let again = home.invocation().line("pair --replace LINE");
+            writeln!(out, "To pair theirs again, with the line that `vault pair` printed there:\n  {again}")
+        }
+        None => Ok(()),
+    }
 }
 
 fn report(home: &Home, path: &Path, out: &mut impl Write) -> io::Result<()> {
@@ -191,6 +219,8 @@ fn report(home: &Home, path: &Path, out: &mut impl Write) -> io::Result<()> {
 pub(crate) struct PeerFile {
     path: PathBuf,
     seen: Option<Stamp>,
+    /// Has the disk keep a folder's names: [`files::sync_folder`], outside this module's tests.
+    flush: fn(&Path) -> Result<(), FileError>,
 }
 
 /// What changes when a file is put in another's place; `None` while there is no file.
@@ -199,10 +229,11 @@ type Stamp = Option<(u64, i64, i64, u64)>;
 impl PeerFile {
     /// Looks at `path`.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, seen: None }
+        Self { path, seen: None, flush: files::sync_folder }
     }
 
-    /// The vault in the file, the first time and whenever the file is another one than at the last look; else `None`.
+    /// The vault in the file, the first time and whenever the file is another one than at the last look; else `None`. What it
+    /// tells is on the disk: others are about to be told of it, and whoever stored or removed it may have died before.
     ///
     /// # Errors
     /// [`PeerError::Damaged`] once for each change; [`PeerError::File`] at each look until the file can be read.
@@ -215,7 +246,11 @@ impl PeerFile {
         if self.seen == Some(stamp) {
             return None;
         }
-        let read = Peer::read(&self.path);
+        let settled = match (self.flush)(&self.path) {
+            Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+            flushed => flushed,
+        };
+        let read = settled.map_err(PeerError::from).and_then(|()| Peer::read(&self.path));
         // What could not be read has not been seen: the same file may be readable at the next look.
         self.seen = if matches!(read, Err(PeerError::File(_))) { None } else { Some(stamp) };
         Some(read)
@@ -258,6 +293,44 @@ mod tests {
         assert_eq!(Peer::read(&home.vault_line()).unwrap(), Some(one.peer()));
         pair(&home, &two.line.to_string(), Replace::Yes, &mut Vec::new()).unwrap();
         assert_eq!(Peer::read(&home.vault_line()).unwrap(), Some(two.peer()));
+    }
+
+    #[test]
+    fn whoever_replaces_a_vault_is_told_what_waits_for_it_and_how_to_go_back() {
+        let (root, one, two) = (tempfile::tempdir().unwrap(), Vault::new("one"), Vault::new("two"));
+        let home = home(&root);
+        let said = |vault: &Vault| {
+            let mut out = Vec::new();
+            pair(&home, &vault.line.to_string(), Replace::Yes, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(!said(&one).contains("go back") && !said(&one).contains("another vault"));
+        let spool = crate::spool::Spool::open(home.spool()).unwrap();
+        for who in 1..=2 {
+            let (ticket, sealed) = (shared::ids::TicketHash([who; 32]), vec![who; shared::seal::Sealed::SIZE]);
+            let sealed = shared::seal::Sealed::from_bytes(&sealed).unwrap();
+            spool.keep(one.peer().mark(), ticket, Digest([who; 32]), sealed, crate::spool::Offered::Never).unwrap();
+        }
+        let replaced = said(&two);
+        let back = home.invocation().line(&format!("pair --replace \"{}\"", one.line));
+        for words in ["2 requests kept here", "waits until that is paired again", "paired before, one", &back] {
+            assert!(replaced.contains(words), "{words} is not in:\n{replaced}");
+        }
+        assert!(back.contains(" --home ") && !said(&one).contains("kept here"));
+        fs::remove_file(home.vault_line()).unwrap();
+        let unknown = said(&two);
+        assert!(unknown.contains("2 requests kept here") && unknown.contains("pair --replace LINE"), "{unknown}");
+    }
+
+    #[test]
+    fn a_pairing_that_is_not_on_the_disk_is_not_taken() {
+        let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+        let home = home(&root);
+        pair(&home, &vault.line.to_string(), Replace::No, &mut Vec::new()).unwrap();
+        let mut file = PeerFile::new(home.vault_line());
+        file.flush = |path| Err(files::failed("flush", path)(rustix::io::Errno::IO.into()));
+        let error = file.changed().unwrap().unwrap_err();
+        assert!(error.to_string().contains("cannot flush"), "{error}");
     }
 
     /// A pipe whose reader has gone after so many bytes.
@@ -311,7 +384,7 @@ mod tests {
         let cut = vault.line.to_string();
         for bad in ["", "hello", &cut[..cut.len() - 9]] {
             let error = pair(&home, bad, Replace::Yes, &mut Vec::new()).unwrap_err();
-            assert!(matches!(error, PairError::Line(_)), "{bad}: {error}");
+            assert!(matches!(error, PairError::Line(_)) && error.exit() == node::exit::USAGE, "{bad}: {error}");
         }
         assert!(!home.vault_line().exists());
     }

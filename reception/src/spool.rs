@@ -1,16 +1,23 @@
 //! Where requests wait, sealed, for a vault that is away: one file each, on the disk before the visitor is told, removed after
 //! the vault has it on its own. Nothing here opens what was sealed.
 //!
-//! Order: oldest first, by a number in the file. A file that is damaged, or that the vault refuses for good, goes to the
-//! folder `set-aside` and holds nobody up; it is kept there for whoever wants to know why.
+//! Order: oldest first, by a number in the file. What was sealed for another vault than the paired one waits in the folder
+//! `other-vault`, and is back in its place once that vault is paired. A file that is damaged, or that the vault refuses for good,
+//! goes to the folder `set-aside` and holds nobody up; it is kept there for whoever wants to know why.
 
 mod entry;
+mod error;
+mod index;
 
 pub(crate) use entry::{Damage, Entry, body};
+pub(crate) use error::{NotKept, Unusable};
+pub use index::Offered;
+pub(crate) use index::Waiting;
+
+use index::{Full, Index, Place};
 
 use node::files::{self, FileError, failed};
 use shared::ids::{Digest, RequestId, TicketHash};
-use shared::limits;
 use shared::seal::Sealed;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -20,100 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The folder of what cannot be delivered.
 const ASIDE: &str = "set-aside";
-
-/// Why a request was not kept. Nothing of it was.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotKept {
-    /// As many as may be.
-    #[error(
-        "{waiting} sealed requests wait here, {bytes} bytes with those in {}: there is no room for more. Connect the vault, or \
-         delete what is set aside",
-        aside.display()
-    )]
-    Full {
-        /// How many wait.
-        waiting: usize,
-        /// What the whole spool takes.
-        bytes: u64,
-        /// Where those are that were set aside.
-        aside: PathBuf,
-    },
-    /// The same ticket asked for something else before.
-    #[error("another request is kept under the same ticket")]
-    Other,
-    /// The disk.
-    #[error("a sealed request cannot be kept: {0}")]
-    File(#[from] FileError),
-}
-
-/// Why the next request cannot be handed over.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unusable {
-    /// Not what was written.
-    #[error(transparent)]
-    Damaged(#[from] Damage),
-    /// The vault it was sealed for is paired no more, and no other can open it.
-    #[error("it was sealed for another vault than the one that is paired now")]
-    OtherVault,
-    /// The paired vault cannot open it or holds another under its name.
-    #[error("the vault refuses it for good")]
-    Refused,
-    /// The disk.
-    #[error(transparent)]
-    File(#[from] FileError),
-}
-
-impl Unusable {
-    /// What may be otherwise at another try: not a file that is damaged or gone, or that the disk cannot read.
-    pub(crate) fn passing(self) -> Result<FileError, Self> {
-        let unreadable = rustix::io::Errno::IO.raw_os_error();
-        match self {
-            Self::File(FileError::Io { ref source, .. })
-                if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(unreadable) =>
-            {
-                Err(self)
-            }
-            Self::File(error) => Ok(error),
-            Self::Damaged(_) | Self::OtherVault | Self::Refused => Err(self),
-        }
-    }
-}
-
-/// Whether a request may have reached the vault already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offered {
-    /// It has not left this machine since it was kept.
-    Never,
-    /// It was sent, and no clear answer came; or this program was started again since.
-    Perhaps,
-}
-
-/// A request that waits, as far as memory knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Waiting {
-    /// Its place in the order.
-    number: u64,
-    /// Whose it is.
-    pub(crate) ticket: TicketHash,
-    /// Which vault can open it.
-    pub(crate) vault: Digest,
-    body: Digest,
-    /// Whether the vault may have it already.
-    pub(crate) offered: Offered,
-}
-
-impl Offered {
-    fn or(self, other: Self) -> Self {
-        if self == Self::Never { other } else { self }
-    }
-}
-
-impl Waiting {
-    fn of(entry: &Entry, offered: Offered) -> Self {
-        let Entry { number, vault, ticket, body, sealed: _ } = entry;
-        Self { number: *number, ticket: *ticket, vault: *vault, body: *body, offered }
-    }
-}
+/// The folder of what is sealed for a vault that is not the paired one.
+const OTHER: &str = "other-vault";
 
 /// The spool. Clones share it. What touches the disk blocks.
 #[derive(Clone)]
@@ -128,38 +43,6 @@ struct Inner {
     index: Mutex<Index>,
 }
 
-#[derive(Default)]
-struct Index {
-    /// In their order.
-    waiting: Vec<Waiting>,
-    /// Above every number in use.
-    next: u64,
-    aside: HashMap<RequestId, Offered>,
-    aside_bytes: u64,
-    /// Removed, but perhaps not for good: the flush failed.
-    unflushed: HashSet<RequestId>,
-}
-
-impl Index {
-    fn find(&self, id: RequestId) -> Option<&Waiting> {
-        self.waiting.iter().find(|waiting| waiting.ticket.request() == id)
-    }
-
-    fn forget(&mut self, id: RequestId) {
-        self.waiting.retain(|waiting| waiting.ticket.request() != id);
-    }
-
-    fn bytes(&self) -> u64 {
-        (self.waiting.len() * Entry::SIZE) as u64 + self.aside_bytes
-    }
-
-    fn add(&mut self, waiting: Waiting) {
-        self.next = self.next.max(waiting.number.saturating_add(1));
-        self.waiting.push(waiting);
-        self.waiting.sort_by_key(|waiting| waiting.number);
-    }
-}
-
 impl Spool {
     /// Opens the spool in `folder` and takes stock: what a crash left half-written is removed, since nobody was told of it;
     /// what is damaged is set aside.
@@ -171,24 +54,51 @@ impl Spool {
     }
 
     fn open_with(folder: PathBuf, flush: fn(&Path) -> Result<(), FileError>) -> Result<Self, FileError> {
-        files::make_folder(&folder)?;
-        files::make_folder(&folder.join(ASIDE))?;
+        let (aside, other) = (folder.join(ASIDE), folder.join(OTHER));
+        for folder in [&folder, &aside, &other] {
+            files::make_folder(folder)?;
+        }
+        // Whoever was here before may have died between a rename and its flush, and what is found is about to be believed.
+        for within in [&folder, &aside, &aside.join(ASIDE), &other.join(OTHER)] {
+            flush(within)?;
+        }
         let spool = Self(Arc::new(Inner { folder, flush, writer: Mutex::default(), index: Mutex::default() }));
         spool.count_aside()?;
-        for (path, name) in listed(&spool.0.folder)? {
+        for place in [Place::Queue, Place::Other] {
+            spool.take_stock(place)?;
+        }
+        spool.report();
+        Ok(spool)
+    }
+
+    fn take_stock(&self, place: Place) -> Result<(), FileError> {
+        for (path, name) in listed(&self.folder(place))? {
             if name.ends_with(files::TEMPORARY) {
                 fs::remove_file(&path).map_err(failed("remove", &path))?;
                 continue;
             }
             let found = entry::named(&name).map_err(Unusable::from).and_then(|id| read(&path, id));
             match found.map_err(Unusable::passing) {
-                Ok(entry) => spool.index().add(Waiting::of(&entry, Offered::Perhaps)),
-                Err(Err(why)) => spool.move_aside(&name, &why),
+                Ok(entry) => self.take_in(&Waiting::of(&entry, Offered::Perhaps, place), &path, &name)?,
+                Err(Err(why)) => self.move_aside(place, &name, &why),
                 Err(Ok(error)) => return Err(error),
             }
         }
-        spool.report();
-        Ok(spool)
+        Ok(())
+    }
+
+    /// A move between two folders that a power loss broke off may have left a request in both.
+    fn take_in(&self, found: &Waiting, path: &Path, name: &str) -> Result<(), FileError> {
+        let held = self.index().find(found.ticket.request()).cloned();
+        match held {
+            None => self.index().add(found.clone()),
+            Some(held) if (Waiting { place: found.place, ..held }) == *found => {
+                fs::remove_file(path).map_err(failed("remove", path))?;
+                (self.0.flush)(path)?;
+            }
+            Some(_) => self.move_aside(found.place, name, &Unusable::Twice),
+        }
+        Ok(())
     }
 
     /// Keeps a sealed request: when this returns, it is on the disk. The same again changes nothing but whether the vault may
@@ -206,8 +116,11 @@ impl Spool {
     ) -> Result<(), NotKept> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
+        // What waits for another vault may have been deleted by hand.
+        let there =
+            |held: &Waiting| held.place == Place::Queue || self.path(held.place, id).try_exists().unwrap_or(true);
         let held = self.index().find(id).cloned();
-        let offered = match held {
+        let offered = match held.filter(|held| there(held) || self.index().unflushed.contains(&id)) {
             Some(held) if (held.ticket, held.body) != (ticket, body) => return Err(NotKept::Other),
             Some(held) => {
                 let offered = offered.or(held.offered);
@@ -232,20 +145,49 @@ impl Spool {
         index.forget(id);
         // Its name is on the disk again, whatever the flush that failed has left there.
         index.unflushed.remove(&id);
-        index.add(Waiting::of(&entry, offered));
+        index.add(Waiting::of(&entry, offered, Place::Queue));
         Ok(())
     }
 
-    /// The request that has waited longest, of those that have a file and may be offered.
-    pub(crate) fn oldest(&self, may: impl Fn(&TicketHash) -> bool) -> Option<Waiting> {
+    /// Has those that are sealed for this vault in the order, each in its old place there, and those for others out of it; what
+    /// was moved.
+    pub(crate) fn arrange(&self, vault: Digest) -> Vec<TicketHash> {
+        let _writer = lock(&self.0.writer);
+        if self.index().full().is_some() {
+            self.count_again().unwrap_or_else(|error| tracing::warn!(%error, "the spool's files cannot be counted"));
+        }
+        let mut moved = Vec::new();
+        for to in [Place::Other, Place::Queue] {
+            let misplaced = self.index().misplaced(vault, to);
+            moved.extend(self.put_all(misplaced, to));
+        }
+        moved
+    }
+
+    /// Whether [`Self::arrange`] has something to do.
+    pub(crate) fn is_astray(&self, vault: Digest) -> bool {
+        let index = self.index();
+        let misplaced = |to| !index.misplaced(vault, to).is_empty();
+        index.full().is_some() || misplaced(Place::Other) || misplaced(Place::Queue)
+    }
+
+    /// The request that has waited longest, of those in the order that have a file and may be offered.
+    pub(crate) fn oldest(&self, may: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
         let index = self.index();
         let filed = |waiting: &&Waiting| !index.unflushed.contains(&waiting.ticket.request());
-        index.waiting.iter().filter(filed).find(|waiting| may(&waiting.ticket)).cloned()
+        let queue = index.waiting.iter().filter(|waiting| waiting.place == Place::Queue);
+        queue.filter(filed).find(|waiting| may(waiting)).cloned()
     }
 
     /// Whether this ticket's request waits here.
     pub(crate) fn holds(&self, ticket: &TicketHash) -> bool {
-        self.index().waiting.iter().any(|waiting| waiting.ticket == *ticket)
+        self.sealed_for(ticket).is_some()
+    }
+
+    /// The vault that this ticket's request is sealed for, if it waits here.
+    pub(crate) fn sealed_for(&self, ticket: &TicketHash) -> Option<Digest> {
+        let index = self.index();
+        index.find(ticket.request()).filter(|waiting| waiting.ticket == *ticket).map(|waiting| waiting.vault)
     }
 
     /// Whether this ticket's request was removed at its visitor's wish, and the disk did not confirm that: it waits no more,
@@ -255,9 +197,14 @@ impl Spool {
         index.unflushed.contains(&id) && index.find(id).is_some()
     }
 
-    /// How many wait.
+    /// How many wait for the paired vault.
     pub(crate) fn waiting(&self) -> usize {
-        self.index().waiting.len()
+        self.index().count(Place::Queue)
+    }
+
+    /// Whether there is no room for another, as far as memory knows.
+    pub(crate) fn is_full(&self) -> bool {
+        self.index().full().is_some()
     }
 
     /// Whether a request of this name was set aside, and whether the vault may have it all the same.
@@ -276,13 +223,17 @@ impl Spool {
     /// [`Unusable::Damaged`], [`Unusable::File`]
     pub(crate) fn read(&self, waiting: &Waiting) -> Result<Sealed, Unusable> {
         let id = waiting.ticket.request();
-        let entry = read(&self.path(id), id)?;
-        if Waiting::of(&entry, waiting.offered) == *waiting { Ok(entry.sealed) } else { Err(Damage::Altered.into()) }
+        let entry = read(&self.path(waiting.place, id), id)?;
+        if Waiting::of(&entry, waiting.offered, waiting.place) == *waiting {
+            Ok(entry.sealed)
+        } else {
+            Err(Damage::Altered.into())
+        }
     }
 
     /// Notes whether a request may have reached the vault.
     pub(crate) fn mark(&self, ticket: &TicketHash, offered: Offered) {
-        if let Some(waiting) = self.index().waiting.iter_mut().find(|waiting| waiting.ticket == *ticket) {
+        if let Some(waiting) = self.index().find_mut(ticket.request()).filter(|waiting| waiting.ticket == *ticket) {
             waiting.offered = offered;
         }
     }
@@ -296,16 +247,19 @@ impl Spool {
     pub(crate) fn remove(&self, ticket: &TicketHash) -> Result<Option<Offered>, FileError> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        let Some(offered) = self.index().find(id).filter(|w| w.ticket == *ticket).map(|w| w.offered) else {
-            return Ok(None);
-        };
-        let path = self.path(id);
+        let held = self.index().find(id).filter(|held| held.ticket == *ticket).cloned();
+        let Some(Waiting { offered, place, .. }) = held else { return Ok(None) };
+        let path = self.path(place, id);
+        let flush_failed =
+            || failed("remove for good", &path)(io::Error::other("the disk failed when that was flushed"));
         if self.index().unflushed.contains(&id) {
-            return Err(failed("remove for good", &path)(io::Error::other("the disk failed when that was flushed")));
+            return Err(flush_failed());
         }
+        let unsettled = self.index().unsettled.contains(&id);
+        let flush = || if unsettled { Err(flush_failed()) } else { (self.0.flush)(&path) };
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &path)(e)),
-            Ok(()) | Err(_) => (self.0.flush)(&path).inspect_err(|_| {
+            Ok(()) | Err(_) => flush().inspect_err(|_| {
                 self.index().unflushed.insert(id);
             })?,
         }
@@ -323,42 +277,98 @@ impl Spool {
     pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        let offered = {
+        let held = {
             let mut index = self.index();
             if index.unflushed.contains(&id) {
                 return;
             }
-            let offered = index.find(id).map(|waiting| waiting.offered);
+            let held = index.find(id).cloned();
             index.forget(id);
-            offered
+            held
         };
-        self.move_aside(&entry::name(id), why);
-        if let (Some(offered), Some(aside)) = (offered, self.index().aside.get_mut(&id)) {
+        let Some(Waiting { offered, place, .. }) = held else { return };
+        self.move_aside(place, &entry::name(id), why);
+        if let Some(aside) = self.index().aside.get_mut(&id) {
             *aside = offered;
         }
     }
 
     /// # Errors
-    /// [`NotKept::Full`], [`NotKept::File`]
+    /// [`NotKept::TooMany`], [`NotKept::TooMuch`], [`NotKept::File`]
     fn make_room(&self) -> Result<(), NotKept> {
-        let full = || {
-            let index = self.index();
-            let (waiting, bytes) = (index.waiting.len(), index.bytes());
-            let full = waiting >= limits::SPOOL || bytes + Entry::SIZE as u64 > limits::SPOOL_BYTES;
-            full.then(|| NotKept::Full { waiting, bytes, aside: self.0.folder.join(ASIDE) })
-        };
-        if full().is_some() {
-            // Somebody may have deleted what was set aside.
-            self.count_aside()?;
+        if self.is_full() {
+            self.count_again()?;
         }
-        full().map_or(Ok(()), Err)
+        let index = self.index();
+        match index.full() {
+            None => Ok(()),
+            Some(Full::Count) => Err(NotKept::TooMany(index.count(Place::Queue))),
+            Some(Full::Bytes) => Err(NotKept::TooMuch { bytes: index.bytes(), folder: self.0.folder.clone() }),
+        }
+    }
+
+    /// Puts requests into the other place: each is in the one or the other whenever the power goes. One that is back in the order
+    /// counts as one that may have left before; one that could not be moved stays where it is.
+    fn put_all(&self, ids: Vec<RequestId>, to: Place) -> Vec<TicketHash> {
+        let moved: Vec<(PathBuf, TicketHash)> = ids.into_iter().filter_map(|id| self.put(id, to)).collect();
+        let Some((from, first)) = moved.first() else { return Vec::new() };
+        let flushed = (self.0.flush)(&self.path(to, first.request())).and_then(|()| (self.0.flush)(from));
+        let folder = self.folder(to);
+        if flushed.is_ok() {
+            self.index().settled(moved.iter().map(|(_, ticket)| ticket.request()));
+        }
+        match (flushed, to) {
+            (Err(error), _) => {
+                tracing::error!(%error, "requests were moved for another pairing, and may not stay there")
+            }
+            (Ok(()), Place::Other) => tracing::warn!(
+                requests = moved.len(), folder = %folder.display(),
+                "requests are sealed for another vault than the one that is paired now; they wait until it is paired again"
+            ),
+            (Ok(()), Place::Queue) => tracing::info!(
+                requests = moved.len(),
+                "requests that were sealed for the vault that is paired now are to be handed over"
+            ),
+        }
+        moved.into_iter().map(|(_, ticket)| ticket).collect()
+    }
+
+    /// Renames one request's file; where it was, and whose it is.
+    fn put(&self, id: RequestId, to: Place) -> Option<(PathBuf, TicketHash)> {
+        let Waiting { place, ticket, .. } = self.index().find(id)?.clone();
+        let (from, to_path) = (self.path(place, id), self.path(to, id));
+        if let Err(error) = fs::rename(&from, &to_path) {
+            tracing::error!(%error, file = %from.display(), "a request cannot be moved for another pairing");
+            if error.kind() == io::ErrorKind::NotFound {
+                self.index().forget(id);
+            }
+            return None;
+        }
+        node::danger::point("spool:moved");
+        let mut index = self.index();
+        index.unsettled.insert(id);
+        if let Some(waiting) = index.find_mut(id) {
+            waiting.place = to;
+            if to == Place::Queue {
+                waiting.offered = Offered::Perhaps;
+            }
+        }
+        Some((from, ticket))
     }
 
     /// Says what waits, if anything does.
     fn report(&self) {
         let index = self.index();
-        if !index.waiting.is_empty() {
-            tracing::info!(waiting = index.waiting.len(), "sealed requests wait for the vault");
+        let (waiting, other) = (index.count(Place::Queue), index.count(Place::Other));
+        if waiting > 0 {
+            tracing::info!(waiting, "sealed requests wait for the vault");
+        }
+        if other > 0 {
+            let folder = self.folder(Place::Other);
+            tracing::warn!(
+                requests = other, folder = %folder.display(),
+                "requests wait for another vault to be paired; delete the files only if you will not pair that again"
+            );
         }
         if !index.aside.is_empty() {
             let folder = self.0.folder.join(ASIDE);
@@ -372,7 +382,7 @@ impl Spool {
     /// Order: a temporary file, flushed; its name; the folder, flushed. What fails is removed again, and that is flushed, as far
     /// as the disk does it.
     fn write(&self, entry: &Entry) -> Result<(), FileError> {
-        let path = self.path(entry.id());
+        let path = self.path(Place::Queue, entry.id());
         files::replace(&path, &entry.to_bytes()).inspect_err(|_| {
             // If the name is there already, the flush of the folder failed, and the visitor is told that it was not kept.
             for left in [files::temporary(&path), path.clone()] {
@@ -390,8 +400,8 @@ impl Spool {
     }
 
     /// A file that cannot be moved stays where it is, and is looked at again at the next start.
-    fn move_aside(&self, name: &str, why: &Unusable) {
-        let (from, to) = (self.0.folder.join(name), self.0.folder.join(ASIDE).join(name));
+    fn move_aside(&self, place: Place, name: &str, why: &Unusable) {
+        let (from, to) = (self.folder(place).join(name), self.0.folder.join(ASIDE).join(name));
         let moved = fs::rename(&from, &to).map_err(failed("set aside", &from));
         match moved.and_then(|()| files::sync_folder(&to)).and_then(|()| files::sync_folder(&from)) {
             Ok(()) => tracing::warn!(file = %to.display(), "a request was set aside, and is not delivered: {why}"),
@@ -400,6 +410,19 @@ impl Spool {
         if let Err(error) = self.count_aside() {
             tracing::warn!(%error, "what is set aside cannot be counted");
         }
+    }
+
+    /// As [`Self::count_aside`], and finds out what was deleted of what waits for another vault.
+    fn count_again(&self) -> Result<(), FileError> {
+        self.count_aside()?;
+        let there: HashSet<String> = listed(&self.folder(Place::Other))?.into_iter().map(|(_, name)| name).collect();
+        let mut index = self.index();
+        let Index { waiting, unflushed, .. } = &mut *index;
+        waiting.retain(|held| {
+            let id = held.ticket.request();
+            held.place == Place::Queue || unflushed.contains(&id) || there.contains(&entry::name(id))
+        });
+        Ok(())
     }
 
     fn count_aside(&self) -> Result<(), FileError> {
@@ -416,8 +439,15 @@ impl Spool {
         Ok(())
     }
 
-    fn path(&self, id: RequestId) -> PathBuf {
-        self.0.folder.join(entry::name(id))
+    fn folder(&self, place: Place) -> PathBuf {
+        match place {
+            Place::Queue => self.0.folder.clone(),
+            Place::Other => self.0.folder.join(OTHER),
+        }
+    }
+
+    fn path(&self, place: Place, id: RequestId) -> PathBuf {
+        self.folder(place).join(entry::name(id))
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -427,6 +457,22 @@ impl Spool {
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many requests in the spool of this folder are sealed for another vault than this one, as far as they can be read. It may be
+/// in use meanwhile.
+///
+/// # Errors
+/// [`FileError`]
+pub(crate) fn for_others(folder: &Path, vault: Digest) -> Result<usize, FileError> {
+    let mut found = HashSet::new();
+    for folder in [folder.to_owned(), folder.join(OTHER)].into_iter().filter(|folder| folder.is_dir()) {
+        for (path, name) in listed(&folder)? {
+            let entry = entry::named(&name).map_err(Unusable::from).and_then(|id| read(&path, id));
+            found.extend(entry.ok().filter(|entry| entry.vault != vault).map(|entry| entry.ticket));
+        }
+    }
+    Ok(found.len())
 }
 
 /// The files of a folder, without its folders.

@@ -234,21 +234,88 @@ fn damaged_requests_are_set_aside_and_the_others_arrive() {
     assert!(line.contains(&requests[2]) && !WORDS.iter().any(|word| log.contains(word)), "{line}");
 }
 
+/// Pairs the world's reception with another vault; the line of its own.
+fn pair_another(world: &mut World, other: &World) -> String {
+    let own = fs::read_to_string(world.reception_node().home().join("state/vault.line")).unwrap();
+    let line = other.vault(&["pair", &world.reception(&["id"]).ok()]).ok();
+    let said = world.reception(&["pair", "--replace", &line]).ok();
+    assert!(said.contains("2 requests kept here") && said.contains(own.trim()), "{said}");
+    own.trim().to_owned()
+}
+
 #[test]
-fn requests_for_a_vault_that_was_replaced_are_set_aside() {
+fn requests_for_a_vault_that_was_replaced_wait_until_it_is_back() {
+    let mut world = World::published();
+    let mut visitor = Visitor::new(&world);
+    world.kill_vault();
+    let requests = [WORDS[1], "another"].map(|purpose| Form::open(&visitor, None, purpose).send(&mut visitor));
+    let other = World::unpaired();
+    let own = pair_another(&mut world, &other);
+    for request in &requests {
+        visitor.wait_until(request, "kept-for-another");
+    }
+    until("they are out of the way", || spooled(&mut world, "").is_empty().then_some(()));
+    assert_eq!((spooled(&mut world, "other-vault").len(), spooled(&mut world, "set-aside").len()), (2, 0));
+    until("the other vault's link is up", || other.link_is_up().then_some(()));
+    let request = Form::open(&visitor, None, WORDS[1]).send(&mut visitor);
+    visitor.wait_until(&request, "waiting");
+    assert!(
+        visitor.get(&format!("/requests/{}", requests[0])).text().contains("not connected to this page at present")
+    );
+    nothing_readable(&mut world, &visitor);
+    world.reception(&["pair", "--replace", &own]).ok();
+    world.start_vault(&[]);
+    for request in &requests {
+        visitor.wait_until(request, "waiting");
+    }
+    assert_eq!((count(&world, "filed"), spooled(&mut world, "other-vault").len()), (2, 0));
+}
+
+#[test]
+fn a_reception_that_dies_while_it_makes_way_for_another_vault_loses_and_doubles_nothing() {
+    let mut world = World::published();
+    let mut visitor = Visitor::new(&world);
+    world.kill_vault();
+    let requests = [WORDS[1], "another"].map(|purpose| Form::open(&visitor, None, purpose).send(&mut visitor));
+    let other = World::unpaired();
+    let dies_while_it_moves = |world: &mut World, pair: &dyn Fn(&mut World) -> String, left: (usize, usize)| {
+        world.kill_reception();
+        world.start_reception(&[("WEBIZEN_DANGER_KILL_AT", "spool:moved")]);
+        let said = pair(world);
+        world.reception_node().wait_for_end();
+        assert_eq!((spooled(world, "").len(), spooled(world, "other-vault").len()), left);
+        world.start_reception(&[]);
+        said
+    };
+    let own = dies_while_it_moves(&mut world, &|world| pair_another(world, &other), (1, 1));
+    for request in &requests {
+        visitor.wait_until(request, "kept-for-another");
+    }
+    until("both are out of the way", || (spooled(&mut world, "other-vault").len() == 2).then_some(()));
+    let back = |world: &mut World| world.reception(&["pair", "--replace", &own]).ok();
+    dies_while_it_moves(&mut world, &back, (1, 1));
+    world.start_vault(&[]);
+    for request in &requests {
+        visitor.wait_until(request, "waiting");
+    }
+    assert_eq!((count(&world, "filed"), spooled(&mut world, "").len()), (2, 0));
+    assert_eq!((spooled(&mut world, "other-vault").len(), spooled(&mut world, "set-aside").len()), (0, 0));
+}
+
+#[test]
+fn a_second_reception_on_one_home_does_not_start_and_says_why() {
     let mut world = World::published();
     let mut visitor = Visitor::new(&world);
     world.kill_vault();
     let request = Form::open(&visitor, None, WORDS[1]).send(&mut visitor);
-    let other = World::unpaired();
-    let line = world.reception(&["id"]).ok();
-    let line = other.vault(&["pair", &line]).ok();
-    world.reception(&["pair", "--replace", &line]).ok();
-    visitor.wait_until(&request, "set-aside");
-    assert_eq!((spooled(&mut world, "").len(), spooled(&mut world, "set-aside").len()), (0, 1));
-    assert!(world.reception_node().log().contains("sealed for another vault"));
-    until("the other vault's link is up", || other.link_is_up().then_some(()));
-    let request = Form::open(&visitor, None, WORDS[1]).send(&mut visitor);
+    let second = world.reception(&["serve"]);
+    assert_eq!(second.code, 1, "{second:?}");
+    assert!(second.stderr.contains("another reception is running on this state folder"), "{second:?}");
+    // The first one goes on, and takes a pairing.
+    let line = fs::read_to_string(world.reception_node().home().join("state/vault.line")).unwrap();
+    world.reception(&["pair", line.trim()]).ok();
+    assert_eq!(visitor.state(&request), "kept");
+    world.start_vault(&[]);
     visitor.wait_until(&request, "waiting");
 }
 

@@ -255,15 +255,20 @@ async fn what_a_busy_vault_takes_later_holds_up_nobody_else() {
 async fn a_new_request_does_not_wait_for_one_that_is_taken_later() {
     let mut front = Front::new();
     front.file(1).await.unwrap();
-    let busy = Refused::Busy { retry_after: 600 };
+    let busy = Refused::Busy { retry_after: 7000 };
     let desk = Desk::answering([busy, Refused::Unavailable].map(Answer::Refuse));
     let _linked = front.connect(&desk).await;
+    let (log, _guard) = Captured::start();
     front.run();
     // Once the first was refused, the vault is not ready for the second, and then is.
     soon(|| desk.answers.lock().unwrap().len() == 1).await;
     assert_eq!(front.file(2).await, Ok(Filed::Spool));
     soon(|| front.courier.waiting() == 1).await;
     assert_eq!(desk.purposes(), purposes([2]));
+    let log = log.text();
+    for words in ["takes no more requests for now, and expects room in 7000 s", "the vault is asked again in 600 s"] {
+        assert!(log.contains(words), "{words} is not in:\n{log}");
+    }
 }
 
 #[tokio::test]
@@ -359,19 +364,50 @@ async fn what_the_vault_cannot_open_is_set_aside_and_the_rest_arrives() {
 }
 
 #[tokio::test]
-async fn what_was_sealed_for_another_vault_is_set_aside() {
+async fn what_was_sealed_for_another_vault_waits_for_it_and_arrives_in_order() {
     let mut front = Front::new();
-    front.file(1).await.unwrap();
+    for who in [2, 1, 3] {
+        front.file(who).await.unwrap();
+    }
     front.run();
-    front.courier.paired.send_replace(Some(Arc::new(Vault::new("other").peer())));
-    front.courier.broker.hint(Hint::Publication);
+    let pair = |name| {
+        front.courier.paired.send_replace(Some(Arc::new(Vault::new(name).peer())));
+        front.courier.broker.hint(Hint::Publication);
+    };
+    pair("other");
     front.emptied().await;
-    assert_eq!(front.aside(), 1);
-    assert_eq!(
-        front.courier.standing(&ticket(1)).await,
-        Ok(Standing::SetAside(Offered::Never)),
-        "though no vault is connected"
-    );
+    assert_eq!((front.aside(), front.files().len()), (0, 3));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::KeptForAnother));
+    assert_eq!(front.file(1).await, Ok(Filed::Spool), "the same form is the same request");
+    // A vault that answers has none of it, and is given none.
+    let desk = Desk::default();
+    let linked = front.connect(&desk).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::KeptForAnother));
+    assert_eq!(front.file(4).await, Ok(Filed::Vault));
+    assert_eq!(front.courier.withdraw(&ticket(3)).await, Ok(Withdrawn::Here), "only the other could have it");
+    assert_eq!(desk.purposes(), purposes([4]));
+    drop(linked);
+    pair("vault");
+    soon(|| front.courier.waiting() == 2).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept));
+    let desk = Desk::default();
+    let _linked = front.connect(&desk).await;
+    front.emptied().await;
+    assert_eq!(desk.purposes(), purposes([2, 1]));
+    assert!(front.files().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_paired_vault_has_too_stands_as_it_says() {
+    let front = Front::new();
+    front.file(1).await.unwrap();
+    front.courier.paired.send_replace(Some(Arc::new(Vault::new("other").peer())));
+    let desk = Desk::default();
+    let _linked = front.connect(&desk).await;
+    desk.filed.lock().unwrap().push(filing(1));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Vault(View::Waiting)));
+    front.courier.paired.send_replace(None);
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept), "for whichever is paired next");
 }
 
 #[tokio::test]
@@ -397,12 +433,10 @@ async fn what_a_failing_vault_was_sent_may_be_with_it() {
 
 #[tokio::test]
 async fn what_was_set_aside_and_may_have_arrived_is_not_called_unseen() {
-    let mut front = Front::new();
+    let front = Front::new();
     front.file(1).await.unwrap();
     front.courier.spool.mark(&ticket(1).hash(), Offered::Perhaps);
-    front.courier.paired.send_replace(Some(Arc::new(Vault::new("other").peer())));
-    front.run();
-    front.emptied().await;
+    front.courier.spool.set_aside(&ticket(1).hash(), &Unusable::Refused);
     assert_eq!(front.courier.standing(&ticket(1)).await, Err(BrokerError::Away), "only the vault could tell");
     let desk = Desk::default();
     let _linked = front.connect(&desk).await;
@@ -443,6 +477,7 @@ async fn nothing_is_sealed_for_nobody_and_no_room_is_said() {
     std::fs::File::create(ballast).unwrap().set_len(limits::SPOOL_BYTES).unwrap();
     let spool = Spool::open(front.root.path().join("spool")).unwrap();
     let full = Courier { spool, ..front.courier.clone() };
+    assert!(front.courier.has_room() && !full.has_room());
     assert_eq!(full.file(&ticket(1), filing(1)).await, Err(NotFiled::NoRoom));
     let desk = Desk::answering([Answer::Lose]);
     let _linked = front.connect(&desk).await;

@@ -270,6 +270,7 @@ async fn without_a_vault_the_answer_is_away() {
 #[tokio::test]
 async fn a_newer_link_takes_the_place_of_the_older() {
     let (vault, first, second) = (Vault::new("vault"), Desk::new(Manner::Polite), Desk::new(Manner::Polite));
+    let (log, _guard) = Captured::start();
     let mut front = Front::open(Some(&vault)).await;
     let one = front.connected(&vault, &first).await;
     let two = front.connected(&vault, &second).await;
@@ -279,6 +280,15 @@ async fn a_newer_link_takes_the_place_of_the_older() {
     two.events.send(Event::Changed(TicketHash([6; 32])));
     front.hint(|hint| matches!(hint, Hint::Request(_))).await;
     assert!(front.lobby.broker.up(), "the older link's end is not the newer one's");
+    let log = log.text();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains(" INFO ")).collect();
+    let told = told.iter().filter(|line| line.contains("link") || line.contains("connected"));
+    let [connected, replaced, again] = told.copied().collect::<Vec<_>>()[..] else { panic!("{log}") };
+    assert!(connected.contains("the vault is connected") && again.contains("the vault is connected"), "{log}");
+    assert!(replaced.contains("a newer one takes its place"), "{log}");
+    two.link.close(Goodbye::Stopping);
+    front.hint(|hint| *hint == Hint::Link).await;
+    assert!(!front.lobby.broker.up());
 }
 
 #[tokio::test]

@@ -1,11 +1,14 @@
 use super::*;
 use crate::testing::Captured;
+use shared::limits;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 const VAULT: Digest = Digest([1; 32]);
+/// How often a start flushes.
+const OPENING: usize = 4;
 /// Names the small disk for the test's second run.
 const SMALL_DISK: &str = "WEBIZEN_TEST_SMALL_DISK";
 
@@ -118,12 +121,18 @@ fn a_full_spool_takes_no_more_until_one_is_gone() {
     let spool = place.open();
     let next = limits::SPOOL as u16;
     let full = spool.keep(VAULT, ticket(next), Digest([2; 32]), sealed(1), Offered::Never);
-    let Err(NotKept::Full { waiting, bytes, .. }) = full else { panic!("{full:?}") };
-    assert_eq!((waiting, bytes), (limits::SPOOL, (limits::SPOOL * Entry::SIZE) as u64));
+    let Err(NotKept::TooMany(limits::SPOOL)) = full else { panic!("{full:?}") };
+    let said = full.unwrap_err().to_string();
+    assert!(
+        said.contains("until the vault is connected") && !said.contains("delete"),
+        "deleting would not help: {said}"
+    );
+    assert!(spool.is_full());
     assert!(!place.file(next).exists());
     // The same as one that waits needs no room.
     keep(&spool, 7);
     spool.remove(&ticket(0)).unwrap();
+    assert!(!spool.is_full());
     keep(&spool, next);
     assert_eq!(place.names("").len(), limits::SPOOL);
 }
@@ -137,8 +146,13 @@ fn what_is_set_aside_takes_room_too() {
     let spool = place.open();
     keep(&spool, 1);
     let full = spool.keep(VAULT, ticket(2), Digest([2; 32]), sealed(1), Offered::Never);
-    assert!(matches!(full, Err(NotKept::Full { waiting: 1, bytes: limits::SPOOL_BYTES, .. })), "{full:?}");
+    assert!(matches!(full, Err(NotKept::TooMuch { bytes: limits::SPOOL_BYTES, .. })), "{full:?}");
+    let said = full.unwrap_err().to_string();
+    assert!(said.contains("delete there") && said.contains(place.folder().to_str().unwrap()), "{said}");
     fs::remove_file(ballast).unwrap();
+    assert!(spool.is_full() && spool.is_astray(VAULT), "nobody has looked yet");
+    spool.arrange(VAULT);
+    assert!(!spool.is_full());
     keep(&spool, 2);
 }
 
@@ -196,12 +210,12 @@ fn damage_while_it_waits_is_found_before_it_is_sent() {
     assert!(spool.oldest(|_| true).is_none(), "a file that is gone holds nobody up");
 }
 
-/// A spool whose first flush after a removal fails, and the count of those flushes.
+/// A spool whose first flush after its start fails, and the count of those flushes.
 macro_rules! open_failing_once {
     ($place:expr) => {{
         static FLUSHES: AtomicUsize = AtomicUsize::new(0);
         let fails_once = |path: &Path| match FLUSHES.fetch_add(1, Ordering::Relaxed) {
-            0 => Err(failed("flush", path)(rustix::io::Errno::IO.into())),
+            OPENING => Err(failed("flush", path)(rustix::io::Errno::IO.into())),
             _ => files::sync_folder(path),
         };
         (Spool::open_with($place.folder(), fails_once).unwrap(), &FLUSHES)
@@ -223,7 +237,7 @@ fn a_removal_whose_flush_failed_is_not_called_done_by_a_later_flush() {
         refused(&spool, 1, "cannot remove for good");
         assert!(spool.holds(&ticket(1)));
     }
-    assert_eq!(flushes.load(Ordering::Relaxed), 1, "nothing was flushed again");
+    assert_eq!(flushes.load(Ordering::Relaxed), OPENING + 1, "nothing was flushed again");
     assert_eq!(spool.remove(&ticket(2)).unwrap(), Some(Offered::Never));
 }
 
@@ -239,7 +253,7 @@ fn what_was_removed_without_a_flush_and_is_filed_again_is_written_anew() {
     assert!(matches!(other, Err(NotKept::Other)), "{other:?}");
     keep(&spool, 1);
     assert_eq!(place.names("").len(), 2, "what is called kept has a file");
-    let next = spool.oldest(|held| *held == ticket(1)).unwrap();
+    let next = spool.oldest(|held| held.ticket == ticket(1)).unwrap();
     assert_eq!(spool.read(&next).unwrap(), sealed(1));
     let again = place.open();
     assert!(again.holds(&ticket(1)), "and it is there after a restart");
@@ -327,3 +341,5 @@ fn on_a_small_disk(name: &str) {
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
+
+mod other;

@@ -1,5 +1,6 @@
 //! The one map from what can go wrong to what a visitor sees: a status, a page, and nothing that helps an attacker.
 
+use super::letterhead::Letterhead;
 use super::media;
 use super::pages::{self, FailurePage, Notice};
 use super::stream::Broken;
@@ -50,6 +51,9 @@ pub(crate) enum Failure {
     /// No vault is connected, or the call broke.
     #[error("The owner’s private machine is away.")]
     Away,
+    /// No vault is connected, and an answer goes nowhere else.
+    #[error("The owner’s private machine is away, and your answer was not sent.")]
+    AnswerAway,
     /// No vault was ever there: nothing can be passed on, or sealed for one.
     #[error("This reception has no owner’s machine to bring your request to.")]
     Unpaired,
@@ -100,6 +104,7 @@ impl Failure {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Away
+            | Self::AnswerAway
             | Self::Unpaired
             | Self::NoRoom
             | Self::NotKept
@@ -114,9 +119,13 @@ impl Failure {
         }
     }
 
-    /// Why words did not reach the vault: over a link that broke, they may have arrived.
-    pub(crate) fn of_sending(error: BrokerError) -> Self {
-        if error == BrokerError::Broken { Self::Uncertain } else { error.into() }
+    /// Why an answer did not reach the vault: over a link that broke, it may have arrived.
+    pub(crate) fn of_answering(error: BrokerError) -> Self {
+        match error {
+            BrokerError::Away => Self::AnswerAway,
+            BrokerError::Broken => Self::Uncertain,
+            BrokerError::Refused(refused) => refused.into(),
+        }
     }
 
     /// What the visitor can do.
@@ -161,6 +170,9 @@ impl Failure {
                 "It is where everything is decided, so this has to wait until it is connected again. Nothing of yours is lost: \
                  try again in a while."
             }
+            Self::AnswerAway => {
+                "Your words are still below, and only there. Send them again once that machine is back."
+            }
             Self::Unpaired => {
                 "Nothing was filed. If you know the owner, tell them by another way; or try again another day."
             }
@@ -176,7 +188,8 @@ impl Failure {
                  since or wants to know nothing more. What you sent now was not passed on."
             }
             Self::Paused => {
-                "Nothing is lost, and nothing is wrong with your request. Come back later, before the time on its page is over."
+                "Nothing is lost, and nothing is wrong with your request. Come back later; the time until which the owner lets \
+                 you collect it goes on meanwhile."
             }
             Self::Unsigned => "So it was not passed on to you. Try again; if it recurs, tell the owner by another way.",
             Self::Uncertain => {
@@ -193,9 +206,13 @@ impl Failure {
     fn retry_after(self) -> Option<u32> {
         match self {
             Self::TooOften(seconds) | Self::Busy(seconds) => Some(seconds),
-            Self::Away | Self::Unpaired | Self::NoRoom | Self::NotKept | Self::Uncertain | Self::PerhapsWithdrawn => {
-                Some(AWAY_RETRY)
-            }
+            Self::Away
+            | Self::AnswerAway
+            | Self::Unpaired
+            | Self::NoRoom
+            | Self::NotKept
+            | Self::Uncertain
+            | Self::PerhapsWithdrawn => Some(AWAY_RETRY),
             Self::Paused => Some(PAUSED_RETRY),
             Self::NotFound
             | Self::Forbidden
@@ -215,7 +232,7 @@ impl Failure {
     }
 
     /// The page itself, under this name.
-    pub(crate) fn page(self, name: String) -> Response {
+    pub(crate) fn page(self, name: Letterhead) -> Response {
         let page = FailurePage { name, title: self.to_string(), advice: self.advice(), code: self == Self::NotFound };
         self.mark(pages::html(self.status(), &page))
     }
@@ -303,7 +320,8 @@ mod tests {
 
     #[test]
     fn waiting_times_reach_the_header() {
-        let retry = |failure: Failure| failure.page("Mira".into()).headers().get(RETRY_AFTER).cloned();
+        let retry =
+            |failure: Failure| failure.page(Letterhead::Owner("Mira".into())).headers().get(RETRY_AFTER).cloned();
         assert_eq!(retry(Failure::Busy(9)), Some(HeaderValue::from(9)));
         assert_eq!(retry(Failure::TooOften(3)), Some(HeaderValue::from(3)));
         assert_eq!(retry(Failure::Away), Some(HeaderValue::from(AWAY_RETRY)));

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod forms;
 mod guard;
+mod letterhead;
 mod looks;
 mod markdown;
 mod media;
@@ -34,6 +35,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use guard::Guard;
+use letterhead::Letterhead;
 use looks::Looks;
 use node::Thinned;
 use pages::Reach;
@@ -90,16 +92,21 @@ impl App {
     fn reach(&self) -> Reach {
         if self.broker.up() {
             Reach::Vault
-        } else if self.courier.seals() {
+        } else if !self.courier.seals() {
+            Reach::Nowhere
+        } else if self.courier.has_room() {
             Reach::Spool
         } else {
-            Reach::Nowhere
+            Reach::Full
         }
     }
 
     /// The name on the letterhead: as the owner signed it, else as configured.
-    fn name(&self) -> String {
-        self.published().map_or_else(|| self.name.clone(), |p| p.bundle.name.as_str().to_owned())
+    fn name(&self) -> Letterhead {
+        match self.published() {
+            Some(published) => Letterhead::Owner(published.bundle.name.as_str().to_owned()),
+            None => Letterhead::Reception(self.name.clone()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::cookies;
 use super::error::Failure;
 use super::forms::{Ask, Faults};
+use super::letterhead::Letterhead;
 use super::media;
 use crate::spoken::{Kind, Spoken};
 use crate::spool::Offered;
@@ -33,6 +34,8 @@ pub(crate) enum Reach {
     Vault,
     /// It would be kept here, sealed, until the vault is back.
     Spool,
+    /// Nowhere: the vault is away, and there is no room to keep another.
+    Full,
     /// There is no vault to pass it on to, or to seal it for.
     Nowhere,
 }
@@ -73,7 +76,7 @@ pub(crate) fn titles(bundle: &Bundle) -> Vec<String> {
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(crate) struct HomePage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) contents: Option<Contents>,
     pub(crate) reach: Reach,
     pub(crate) requests: Vec<RequestId>,
@@ -140,14 +143,14 @@ pub(crate) struct OfferPart<'a> {
 #[derive(Template)]
 #[template(path = "about.html")]
 pub(crate) struct AboutPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
 }
 
 /// A published document.
 #[derive(Template)]
 #[template(path = "document.html")]
 pub(crate) struct DocumentPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) title: String,
     /// Sanitised.
     pub(crate) html: String,
@@ -157,7 +160,7 @@ pub(crate) struct DocumentPage {
 #[derive(Template)]
 #[template(path = "ask_owner.html")]
 pub(crate) struct AskOwnerPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) item: Option<ItemLine>,
     pub(crate) ask: Ask,
     pub(crate) faults: Faults,
@@ -170,7 +173,7 @@ pub(crate) struct AskOwnerPage {
 #[derive(Template)]
 #[template(path = "request.html")]
 pub(crate) struct RequestPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) id: RequestId,
     pub(crate) code: String,
     pub(crate) state: State,
@@ -185,7 +188,13 @@ impl RequestPage {
     /// Whether the page renews itself without scripts: nothing on it could be lost by that.
     fn turns(&self) -> bool {
         let turns = match self.state {
-            State::Waiting | State::Away(_) | State::Unproven | State::Kept | State::Paused | State::Withheld => true,
+            State::Waiting
+            | State::Away(_)
+            | State::Unproven
+            | State::Kept
+            | State::KeptForAnother
+            | State::Paused
+            | State::Withheld => true,
             State::Question(..)
             | State::Refused(_)
             | State::Ready(_)
@@ -210,6 +219,7 @@ impl RequestPage {
             | State::Unproven
             | State::Away(_)
             | State::Kept
+            | State::KeptForAnother
             | State::SetAside(_)
             | State::Withdrawn(_) => None,
         }
@@ -238,12 +248,14 @@ pub(crate) enum State {
     Withheld,
     /// There are words that are not proven to be the owner's.
     Unproven,
-    /// An answer was not sent, and how the request stands was not asked.
+    /// An answer was not sent, or perhaps not, and how the request stands was not asked.
     Unsent(Nonce),
     /// The vault cannot tell now, and why.
     Away(Failure),
     /// It is here, sealed, and the vault does not have it yet.
     Kept,
+    /// It is here, sealed for another machine of the owner's than the one that this page is connected to.
+    KeptForAnother,
     /// It was here, and can never be handed over from here.
     SetAside(Before),
     /// It was here, and was removed at the visitor's wish.
@@ -283,7 +295,7 @@ impl State {
             Self::Unproven => "Not shown",
             Self::Unsent(_) => "Not sent",
             Self::Away(_) => "Away",
-            Self::Kept => "Kept here",
+            Self::Kept | Self::KeptForAnother => "Kept here",
             Self::SetAside(_) => "Not handed over",
             Self::Withdrawn(_) => "Withdrawn",
         }
@@ -303,6 +315,7 @@ impl State {
             Self::Unsent(_) => "unsent",
             Self::Away(_) => "away",
             Self::Kept => "kept",
+            Self::KeptForAnother => "kept-for-another",
             Self::SetAside(_) => "set-aside",
             Self::Withdrawn(_) => "withdrawn",
         }
@@ -361,7 +374,7 @@ impl From<&Manifest> for Ready {
 #[derive(Template)]
 #[template(path = "show.html")]
 pub(crate) struct ShowPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) id: RequestId,
     pub(crate) ready: Ready,
 }
@@ -381,7 +394,7 @@ impl ShowPage {
 #[derive(Template)]
 #[template(path = "return.html")]
 pub(crate) struct ReturnPage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) requests: Vec<RequestId>,
     pub(crate) fault: Option<String>,
 }
@@ -390,7 +403,7 @@ pub(crate) struct ReturnPage {
 #[derive(Template)]
 #[template(path = "failure.html")]
 pub(crate) struct FailurePage {
-    pub(crate) name: String,
+    pub(crate) name: Letterhead,
     pub(crate) title: String,
     pub(crate) advice: String,
     /// Whether a return code may help.

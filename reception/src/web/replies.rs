@@ -32,7 +32,7 @@ pub(crate) async fn answer(
         cookies::remember(&mut response, &headers, &held);
         return Ok(response);
     };
-    let failure = Failure::of_sending(error);
+    let failure = Failure::of_answering(error);
     if failure == Failure::Answered {
         return Ok(overtaken(&app, &held, question, text).await);
     }
@@ -74,6 +74,7 @@ async fn faulty(app: &App, held: &Held, question: Nonce, text: String, bad: BadT
         | Standing::Unsent(_)
         | Standing::Away(_)
         | Standing::Kept
+        | Standing::KeptForAnother
         | Standing::SetAside(_)
         | Standing::Withdrawn(_) => Standing::Unsent(question),
     };
@@ -84,6 +85,7 @@ async fn faulty(app: &App, held: &Held, question: Nonce, text: String, bad: BadT
 async fn overtaken(app: &App, held: &Held, question: Nonce, text: String) -> Response {
     let state = standing::look(app, &held.ticket).await;
     if let Standing::Away(failure) = state {
+        let failure = if failure == Failure::Away { Failure::AnswerAway } else { failure };
         return unsent(app, held, question, text, failure);
     }
     let (failure, draft) = (Failure::Answered, Draft { text, fault: None });

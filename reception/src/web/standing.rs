@@ -28,6 +28,7 @@ pub(crate) enum Words {
 pub(crate) async fn look(app: &App, ticket: &Ticket) -> State {
     let view = match app.courier.standing(ticket).await {
         Ok(Standing::Kept) => return State::Kept,
+        Ok(Standing::KeptForAnother) => return State::KeptForAnother,
         Ok(Standing::Removed) => return State::Withdrawn(Before::Disk),
         Ok(Standing::SetAside(offered)) => return State::SetAside(offered.into()),
         Ok(Standing::Vault(view)) => view,
@@ -80,6 +81,7 @@ pub(crate) fn page(app: &App, held: &Held, state: State, notice: Option<Notice>,
         | State::Ready(_)
         | State::Closed
         | State::Kept
+        | State::KeptForAnother
         | State::SetAside(_)
         | State::Withdrawn(_)
         | State::Unsent(_) => None,

@@ -3,7 +3,7 @@
 
 use crate::exit;
 use crate::invocation::quoted;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
@@ -195,6 +195,21 @@ pub fn read_credential(path: &Path) -> Result<Zeroizing<String>, FileError> {
     read_small(&File::open(path).map_err(failed("read", path))?, path)
 }
 
+/// Locks a file, which is made if there is none, for as long as what is returned lives; `None` when somebody else has it locked.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn lock(path: &Path) -> Result<Option<File>, FileError> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(failed("open", path))?;
+    give_to_folder_owner(&file, path).map_err(failed("hand over", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
+    }
+}
+
 fn read_small(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
     file.take(SMALL_FILE + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
@@ -308,6 +323,18 @@ mod tests {
             let error = read_guarded(&file).unwrap_err().to_string();
             assert!(error.ends_with(&format!("run: chmod go-w {}", file.display())), "{error}");
         }
+    }
+
+    #[test]
+    fn a_lock_has_one_holder() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let held = lock(&path).unwrap().unwrap();
+        assert!(lock(&path).unwrap().is_none());
+        assert_eq!(mode(&path), 0o600);
+        drop(held);
+        assert!(lock(&path).unwrap().is_some());
+        assert!(lock(&root.path().join("none/lock")).unwrap_err().to_string().contains("cannot open"));
     }
 
     #[test]

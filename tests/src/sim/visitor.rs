@@ -220,6 +220,7 @@ impl Visitor {
         };
         self.world.saw(match answer {
             Ok(Standing::Kept) => "a kept request was looked at",
+            Ok(Standing::KeptForAnother) => "a request was kept for another vault",
             Ok(Standing::SetAside(_)) => "a request was set aside",
             Ok(Standing::Removed) => "a removal was not confirmed",
             Ok(Standing::Vault(View::Waiting)) => "waiting",
@@ -238,6 +239,7 @@ impl Visitor {
             }
             Ok(Standing::Kept) => (None, self.world.model().is_kept(&called)),
             Ok(Standing::SetAside(_)) => (None, self.world.model().is_set_aside(&called)),
+            Ok(Standing::KeptForAnother) => (None, Err("kept for another vault, where there is one alone".into())),
             Ok(Standing::Removed) => (None, Err("a disk that does not fail did not confirm a removal".into())),
             Err(why) => (None, self.world.model().no_answer(&called, why)),
         };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::web::cookies;
+use crate::web::letterhead::Letterhead;
 use crate::web::pages::{Before, Draft, RequestPage, State};
 use askama::Template as _;
 use shared::ids::Ticket;
@@ -87,7 +88,9 @@ fn what_is_here_no_more_is_called_unseen_only_if_it_never_left() {
     let page = |state| {
         let (id, code) = (ticket.hash().request(), ticket.return_code());
         let (sent, draft) = (cookies::Sent::Nothing, Draft::default());
-        RequestPage { name: "Mira".into(), id, code, state, sent, notice: None, draft }.render().unwrap()
+        RequestPage { name: Letterhead::Owner("Mira".into()), id, code, state, sent, notice: None, draft }
+            .render()
+            .unwrap()
     };
     let unseen = "the owner has not seen it";
     for (state, words) in [
@@ -100,4 +103,80 @@ fn what_is_here_no_more_is_called_unseen_only_if_it_never_left() {
         let page = page(state).to_lowercase();
         assert!(page.contains(words) && (page.contains(unseen) == (words == unseen)), "{words} is not in {page}");
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_for_want_of_room_is_not_promised() {
+    let mut front = Front::open(PAYLOAD).await;
+    let promised = ["they are kept here, sealed", "You can file your request all the same"];
+    let pages = ["GET /", "GET /requests/new"];
+    for (page, promise) in pages.iter().zip(promised) {
+        assert!(front.send(page, "", "").await.1.contains(promise));
+    }
+    // A damaged request is set aside beside something large, and all of it is counted.
+    let (path, cookie) = front.file().await;
+    let spool = front._root.path().join("spool");
+    let ballast = spool.join("set-aside/ballast");
+    std::fs::File::create(&ballast).unwrap().set_len(shared::limits::SPOOL_BYTES).unwrap();
+    let kept = spool.join(path.trim_start_matches("/requests/")).with_extension("sealed");
+    std::fs::write(kept, "torn").unwrap();
+    tokio::spawn(front.courier.clone().run());
+    let mut changes = front.broker.changes();
+    front.connect().await;
+    while !matches!(timeout(LIMIT, changes.recv()).await.unwrap().unwrap(), Hint::Request(_)) {}
+    assert!(front.send(&format!("GET {path}"), &cookie, "").await.1.contains("data-state=\"set-aside\""));
+    front.vault = None;
+    for (page, said) in pages.iter().zip(["no more can be filed", "Yours cannot be filed before it is back"]) {
+        let shown = front.until(page, said).await;
+        assert!(promised.iter().all(|promise| !shown.contains(promise)), "{shown}");
+    }
+    let refused = front.send("POST /requests", "", "question=Why&purpose=canary-purpose&contact=").await;
+    assert!(status(&refused) == "503" && refused.1.contains("no more room here"), "{}", refused.1);
+    std::fs::remove_file(ballast).unwrap();
+    front.until("GET /", promised[0]).await;
+}
+
+impl Front {
+    /// Asks for a page until it says this.
+    async fn until(&self, page: &str, words: &str) -> String {
+        let said = async {
+            loop {
+                let shown = self.send(page, "", "").await.1;
+                if shown.contains(words) {
+                    return shown;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(LIMIT, said).await.unwrap()
+    }
+}
+
+#[test]
+fn whose_page_it_is_is_not_guessed() {
+    let ticket = Ticket::from_random([7; 32]);
+    let page = |name, state| {
+        let (id, code) = (ticket.hash().request(), ticket.return_code());
+        let (sent, draft) = (cookies::Sent::Nothing, Draft::default());
+        RequestPage { name, id, code, state, sent, notice: None, draft }.render().unwrap()
+    };
+    let mira = || Letterhead::Owner("Mira".into());
+    let desk = || Letterhead::Reception("front-desk".into());
+    assert!(page(mira(), State::Waiting).contains("waiting for Mira, the owner, to read it"));
+    assert!(page(mira(), State::Kept).contains("handed over, Mira, the owner, can read it"));
+    assert!(page(desk(), State::Waiting).contains("waiting for the owner to read it"));
+    assert!(page(desk(), State::Kept).contains("handed over, the owner can read it"));
+    assert!(page(desk(), State::Unproven).contains("tell the owner by another way"));
+}
+
+#[test]
+fn what_waits_for_another_machine_is_not_called_lost() {
+    let ticket = Ticket::from_random([7; 32]);
+    let (id, code, name) = (ticket.hash().request(), ticket.return_code(), Letterhead::Owner("Mira".into()));
+    let (sent, draft, state) = (cookies::Sent::Nothing, Draft::default(), State::KeptForAnother);
+    let page = RequestPage { name, id, code, state, sent, notice: None, draft }.render().unwrap();
+    for part in ["not connected to this page at present", "/withdraw", "<details class=\"key\" open>", "http-equiv"] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    assert!(!page.contains("any more") && !page.contains("could not be handed over"), "{page}");
 }

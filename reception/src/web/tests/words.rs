@@ -280,7 +280,9 @@ async fn an_answer_that_does_not_arrive_is_kept_in_its_form() {
         }
     };
     timeout(LIMIT, gone).await.unwrap();
-    kept(&front.answer(&path, &cookie, &form("canary-answer")).await, "503", "machine is away");
+    let away = front.answer(&path, &cookie, &form("canary-answer")).await;
+    kept(&away, "503", "machine is away, and your answer was not sent");
+    assert!(!away.1.contains("Nothing of yours is lost") && away.1.contains("nowhere else"), "{}", away.1);
     let mut often = front.answer(&path, &cookie, &form("canary-answer")).await;
     for _ in 0..2 * guard::ACTS {
         if status(&often) == "429" {
@@ -317,7 +319,7 @@ async fn stopped_releases_are_told_clearly() {
         let page = front.send(&format!("POST {path}/{act}"), &cookie, "").await;
         assert!(status(&page) == "503" && page.0.contains("retry-after: "), "{act}: {}", page.0);
         assert!(page.1.contains("Releases are stopped for now") && page.1.contains("Nothing is lost"), "{act}");
-        assert!(page.1.contains(&format!("href=\"{path}\"")), "{act}: {}", page.1);
+        assert!(page.1.contains(&format!("url={path}\"")), "it goes on by itself, {act}: {}", page.1);
     }
     *front.desk.refusal.lock().unwrap() = None;
     assert_eq!(front.send(&format!("POST {path}/save"), &cookie, "").await.1.as_bytes(), PAYLOAD);
@@ -362,5 +364,6 @@ async fn a_stopped_release_is_told_in_one_way_on_the_page_and_in_its_events() {
     let page = front.get(&path, &cookie).await;
     assert!(status(&page) == "503" && page.0.contains("retry-after: "), "{}", page.0);
     assert!(page.1.contains("data-state=\"paused\"") && page.1.contains("yours among them"), "{}", page.1);
+    assert!(!page.1.contains("the time on its page") && page.1.contains("goes on meanwhile"), "{}", page.1);
     assert_eq!(front.get_event(&path, &cookie).await, "paused");
 }

@@ -1,0 +1,136 @@
+//! What the spool knows of its files, in memory.
+
+use super::entry::Entry;
+use shared::ids::{Digest, RequestId, TicketHash};
+use shared::limits;
+use std::collections::{HashMap, HashSet};
+
+/// Whether a request may have reached the vault already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// It has not left this machine since it was kept.
+    Never,
+    /// It was sent, and no clear answer came; or this program was started again since.
+    Perhaps,
+}
+
+/// Where a request that was kept has its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Among those that are handed over.
+    Queue,
+    /// Among those whose vault is not the paired one.
+    Other,
+}
+
+/// A request that waits, as far as memory knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Its place in the order.
+    pub(super) number: u64,
+    /// Whose it is.
+    pub(crate) ticket: TicketHash,
+    /// Which vault can open it.
+    pub(crate) vault: Digest,
+    pub(super) body: Digest,
+    /// Whether the vault may have it already.
+    pub(crate) offered: Offered,
+    pub(super) place: Place,
+}
+
+/// Which bound has been reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// As many wait for the paired vault as may.
+    Count,
+    /// All files together are as large as they may be.
+    Bytes,
+}
+
+#[derive(Default)]
+pub(super) struct Index {
+    /// In their order, wherever they are.
+    pub(super) waiting: Vec<Waiting>,
+    /// Above every number in use.
+    pub(super) next: u64,
+    pub(super) aside: HashMap<RequestId, Offered>,
+    pub(super) aside_bytes: u64,
+    /// Removed, but perhaps not for good: the flush failed.
+    pub(super) unflushed: HashSet<RequestId>,
+    /// Moved, but perhaps not for good, in the same way.
+    pub(super) unsettled: HashSet<RequestId>,
+}
+
+impl Offered {
+    pub(super) fn or(self, other: Self) -> Self {
+        if self == Self::Never { other } else { self }
+    }
+}
+
+impl Waiting {
+    pub(super) fn of(entry: &Entry, offered: Offered, place: Place) -> Self {
+        let Entry { number, vault, ticket, body, sealed: _ } = entry;
+        Self { number: *number, ticket: *ticket, vault: *vault, body: *body, offered, place }
+    }
+
+    /// Where it belongs while this vault is paired.
+    fn proper(&self, vault: Digest) -> Place {
+        if self.vault == vault { Place::Queue } else { Place::Other }
+    }
+}
+
+impl Index {
+    pub(super) fn find(&self, id: RequestId) -> Option<&Waiting> {
+        self.waiting.iter().find(|waiting| waiting.ticket.request() == id)
+    }
+
+    pub(super) fn find_mut(&mut self, id: RequestId) -> Option<&mut Waiting> {
+        self.waiting.iter_mut().find(|waiting| waiting.ticket.request() == id)
+    }
+
+    pub(super) fn forget(&mut self, id: RequestId) {
+        self.waiting.retain(|waiting| waiting.ticket.request() != id);
+        self.unsettled.remove(&id);
+    }
+
+    pub(super) fn add(&mut self, waiting: Waiting) {
+        self.next = self.next.max(waiting.number.saturating_add(1));
+        self.waiting.push(waiting);
+        self.waiting.sort_by_key(|waiting| waiting.number);
+    }
+
+    /// The flush after a move did not fail.
+    pub(super) fn settled(&mut self, ids: impl Iterator<Item = RequestId>) {
+        ids.for_each(|id| {
+            self.unsettled.remove(&id);
+        });
+    }
+
+    /// How many are in this place.
+    pub(super) fn count(&self, place: Place) -> usize {
+        self.waiting.iter().filter(|waiting| waiting.place == place).count()
+    }
+
+    /// What all files take.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.waiting.len() * Entry::SIZE) as u64 + self.aside_bytes
+    }
+
+    /// Why another request has no room, if it has none.
+    pub(super) fn full(&self) -> Option<Full> {
+        if self.count(Place::Queue) >= limits::SPOOL {
+            Some(Full::Count)
+        } else if self.bytes() + Entry::SIZE as u64 > limits::SPOOL_BYTES {
+            Some(Full::Bytes)
+        } else {
+            None
+        }
+    }
+
+    /// Those that have a file, belong into this place while this vault is paired, and are elsewhere.
+    pub(super) fn misplaced(&self, vault: Digest, to: Place) -> Vec<RequestId> {
+        let astray = |waiting: &&Waiting| waiting.proper(vault) == to && waiting.place != to;
+        let ids = self.waiting.iter().filter(astray).map(|waiting| waiting.ticket.request());
+        ids.filter(|id| !self.unflushed.contains(id)).collect()
+    }
+}
