@@ -139,7 +139,7 @@ pub(crate) struct Started {
 /// Opens and checks everything, and starts the writer.
 pub(crate) fn start(paths: &Paths, config: Config) -> Result<Started, StartError> {
     let ring = KeyRing::new("vault", |name| std::env::var_os(name));
-    let lock = lock(paths)?;
+    let lock = files::lock(&paths.lock())?.ok_or(StartError::Running)?;
     let node = ring.read("node-key", paths.node_key())?;
     let path = node.path;
     let identity = Identity::from_pem(&node.text).map_err(|source| StartError::Node { path, source })?;
@@ -188,14 +188,6 @@ fn hooks(told: &Told) -> Hooks {
         brake: Box::new(move |going| brake.going(going)),
         clock: told.clock.clone(),
     }
-}
-
-fn lock(paths: &Paths) -> Result<std::fs::File, StartError> {
-    let path = paths.lock();
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(files::failed("open", &path))?;
-    file.try_lock().map_err(|_| StartError::Running)?;
-    Ok(file)
 }
 
 fn read_signers(paths: &Paths) -> Result<Signers, StartError> {

@@ -70,6 +70,8 @@ async fn a_withdrawal_on_a_link_that_breaks_is_called_neither_done_nor_undone() 
         assert!(broken.1.contains(words), "{words} is not in {}", broken.1);
     }
     front.vault = None;
+    // The reception has noticed.
+    front.until("GET /", "is away at the moment").await;
     let away = front.send(&format!("POST {path}/withdraw"), &cookie, "").await;
     assert!(status(&away) == "503" && away.1.contains("this has to wait"), "{}", away.1);
 }
