@@ -3,7 +3,7 @@
 use super::add::{HEAD, detect};
 use super::describe::framed;
 use super::requests::{Outcome, open, short};
-use super::{CommandError, Owner, failed, say, size, tell, unexpected};
+use super::{CommandError, Owner, failed, said, say, size, tell, unexpected};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::editor;
@@ -77,7 +77,7 @@ impl Owner {
         let written = editor::compose(&scratch, initial, extension)?;
         hand_on(&above_the_cut(written.text)?).map_err(|error| match scratch.keep(&written.file) {
             Ok(kept) => CommandError::Kept { error: Box::new(error), kept },
-            Err(unkept) => CommandError::Failed(format!("{error}. What you wrote is lost: {unkept}")),
+            Err(unkept) => CommandError::Failed(format!("{}. Besides, {unkept}", said(&error))),
         })
     }
 

@@ -117,8 +117,13 @@ pub(super) fn open() -> Result<Terminal, CommandError> {
 pub(super) fn conclude(outcome: Outcome) -> Result<(), CommandError> {
     match outcome {
         Outcome::Signed | Outcome::Refused => Ok(()),
-        Outcome::Later => Err(CommandError::Refused("Nothing was signed. The request still waits.".into())),
+        Outcome::Later => Err(undecided()),
     }
+}
+
+/// The owner has decided nothing. Others may have, meanwhile.
+pub(super) fn undecided() -> CommandError {
+    CommandError::Refused("Nothing was decided here.".into())
 }
 
 /// The beginning of an id, as commands take it.

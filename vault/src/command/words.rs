@@ -3,7 +3,7 @@
 use super::approve::who_asks;
 use super::compose::blank;
 use super::describe::describe;
-use super::requests::{Outcome, conclude, open, short};
+use super::requests::{Outcome, conclude, open, short, undecided};
 use super::{CommandError, Owner, say, unexpected, watch};
 use crate::cli::{Terms, Words};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
@@ -83,7 +83,11 @@ impl Owner {
         };
         match &words.text {
             Some(text) => speak(text),
-            None => self.write(&blank(purpose.invitation(), case), "txt", speak),
+            None => self.write(&blank(purpose.invitation(), case), "txt", |text| match speak(text)? {
+                // So that they are kept.
+                Outcome::Later => Err(undecided()),
+                outcome @ (Outcome::Signed | Outcome::Refused) => Ok(outcome),
+            }),
         }
     }
 
