@@ -51,6 +51,9 @@ pub(crate) enum CommandError {
     /// A call that hands a signature in may have been carried out.
     #[error("{}. Whether it was taken is not known; look with `vault {look}`", said(.error))]
     Unknown { error: DeskError, look: String },
+    /// The same, because the request is not as the owner read it any more.
+    #[error("{since}. Your signature was not taken, and nothing was changed.")]
+    Overtaken { error: Box<CommandError>, since: String },
     #[error(transparent)]
     Sign(#[from] SignError),
     #[error(transparent)]
@@ -83,7 +86,7 @@ impl CommandError {
             Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. } | SignError::BrokenOff) => {
                 node::exit::REFUSED
             }
-            Self::Kept { error, .. } => error.code(),
+            Self::Kept { error, .. } | Self::Overtaken { error, .. } => error.code(),
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)
