@@ -43,7 +43,7 @@ pub(crate) enum EditorError {
     },
     /// The shell did not find or could not run what the owner named.
     #[error(
-        "{name}, which VISUAL or EDITOR names, cannot be run; set EDITOR to an editor that is installed, such as nano. Nothing was changed"
+        "{name}, which VISUAL or EDITOR names, cannot be run; set EDITOR to an editor that is installed{}. Nothing was changed", such_as(.name)
     )]
     NotRun {
         /// As it is named.
@@ -67,6 +67,13 @@ pub(crate) enum EditorError {
     /// No place for the text.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+}
+
+/// An example of an editor, other than the command `missing` names.
+fn such_as(missing: &str) -> String {
+    let program = missing.split_whitespace().next().map(Path::new).and_then(Path::file_name);
+    let other = ["nano", "vi"].into_iter().find(|name| program.is_none_or(|program| program != *name));
+    other.map_or_else(String::new, |name| format!(", such as {name}"))
 }
 
 /// What became of a text whose editor did not end well.
@@ -248,6 +255,10 @@ mod tests {
         let (folder, result) = run("exit 3", "given");
         assert!(matches!(result, Err(EditorError::Failed { saved: None, .. })), "{result:?}");
         assert!(folder.path().exists(), "nothing was kept");
+        for (missing, example) in [("nanoo", "nano"), ("nano -w", "vi"), ("/usr/bin/nano", "vi"), ("vi", "nano")] {
+            let error = EditorError::NotRun { name: missing.into() }.to_string();
+            assert!(error.contains(&format!("is installed, such as {example}. Nothing")), "{error}");
+        }
         // One that ran, and ended like this, may have saved something.
         let (_, result) = run("printf half > \"$1\"; exit 127", "");
         assert_eq!(saved(result), b"half");
