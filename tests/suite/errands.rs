@@ -319,3 +319,18 @@ fn an_item_that_would_look_wrong_to_visitors_is_not_added() {
     world.vault(&["add", &two_lines, "--title", "Letter", "--media-type", "text/plain; charset=utf-8"]).ok();
     assert_eq!(world.vault_json(&["items"])[0]["media_type"], "text/plain; charset=utf-8");
 }
+
+#[test]
+fn a_vault_whose_folders_others_can_change_does_not_start() {
+    let place = Place::new();
+    let home = place.folder("vault-home");
+    assert_eq!(place.run("vault", &home, &["init", "--no-passphrase"]).code, 0);
+    for name in ["config", "state"] {
+        let folder = home.join(name);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        let ran = place.run("vault", &home, &["serve"]);
+        let hint = format!("run: chmod 700 {}", folder.display());
+        assert!(ran.code == 3 && ran.stderr.trim_end().ends_with(&hint), "{ran:?}");
+        place.follow(hint.trim_start_matches("run: "));
+    }
+}

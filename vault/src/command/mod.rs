@@ -82,6 +82,7 @@ impl CommandError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Start(error) => error.code(),
+            Self::File(error) => error.exit(),
             Self::Desk(error) | Self::NotTaken(error) | Self::Unknown { error, .. } => error.code(),
             Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. } | SignError::BrokenOff) => {
                 node::exit::REFUSED
@@ -92,7 +93,6 @@ impl CommandError {
             Self::Memory(_)
             | Self::Home(_)
             | Self::Config(_)
-            | Self::File(_)
             | Self::Init(_)
             | Self::Sign(_)
             | Self::Editor(_)
@@ -128,7 +128,10 @@ pub(crate) fn run(arguments: Arguments, invocation: &Invocation) -> Result<(), C
     let paths = Paths(Home::find(arguments.home.as_deref(), |name| std::env::var_os(name))?);
     let command = match arguments.command {
         Command::Init(options) => return Ok(init::init(&paths, &options, invocation)?),
-        Command::Serve => return serve::serve(&paths, Config::read(&paths)?),
+        Command::Serve => {
+            paths.guard()?;
+            return serve::serve(&paths, Config::read(&paths)?);
+        }
         Command::Owner(command) => command,
     };
     let (config, socket) = (Config::read(&paths)?, paths.socket()?);
