@@ -406,7 +406,17 @@ def parse_arguments():
     parser.add_argument("payload", metavar="PAYLOAD", nargs="?", help="the file that came with an approval")
     parser.add_argument("--signers", metavar="FILE", help="the owners' keys, as an OpenSSH allowed_signers file")
     parser.add_argument("--log-key", metavar="VKEY", help="the vault's log key: name+id+key, in C2SP signed-note form")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    # A file that is not there says nothing about the receipt.
+    for path in filter(None, (arguments.receipt, arguments.payload, arguments.signers)):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            parser.error(f"{path} cannot be read: {error.strerror}")
+    if arguments.log_key and not re.fullmatch(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*", arguments.log_key):
+        parser.error("--log-key is no key in signed-note form, NAME+ID+KEY; `vault status` prints the vault's")
+    return arguments
 
 
 def main():

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// Hints that a slow listener may fall behind; one that falls further asks again once.
 const HINTS: usize = 1024;
-/// Seconds after which a visitor may try again when every place for a payload is taken.
-const BUSY_SECONDS: u32 = 10;
+/// Every place for a payload or for a call is taken: after so many seconds a visitor may try again.
+const BUSY: Refused = Refused::Busy { retry_after: 10 };
 /// Deliveries of one ticket at once, so that no visitor takes every place.
 const SHARES: u32 = 3;
 
@@ -41,7 +41,7 @@ pub enum BrokerError {
     /// The call broke after it may have been sent: whether it was carried out is unknown, and asking again is safe.
     #[error("the connection to the owner's vault broke; try again later")]
     Broken,
-    /// The vault answered that it will not.
+    /// The vault answered that it will not; or it is asked so much at once that nothing was sent.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -202,10 +202,9 @@ impl Broker {
         collection: CollectionId,
         offset: u64,
     ) -> Result<Collected, BrokerError> {
-        let busy = Refused::Busy { retry_after: BUSY_SECONDS };
-        let _share = Share::take(&self.0, ticket.hash()).ok_or(busy)?;
+        let _share = Share::take(&self.0, ticket.hash()).ok_or(BUSY)?;
         let place = self.0.deliveries.clone().try_acquire_owned();
-        let _place = place.map_err(|_| busy)?;
+        let _place = place.map_err(|_| BUSY)?;
         let collected = |reply, body| match reply {
             Reply::Delivery(delivery) => Some(Collected::Delivery(delivery, Payload { body, _place, _share })),
             Reply::View(_) => Some(Collected::Nothing),
@@ -274,6 +273,10 @@ impl Broker {
         match answer {
             Ok((Reply::Refused(refused), _)) => Err(refused.into()),
             Ok((reply, body)) => read(reply, body).ok_or_else(|| breach(&link)),
+            Err(error @ CallError::Busy(_)) => {
+                note(&error);
+                Err(BUSY.into())
+            }
             Err(error) => {
                 note(&error);
                 self.give_up(&link, &error);
@@ -282,7 +285,8 @@ impl Broker {
         }
     }
 
-    /// A vault that does not answer is not there: whoever asks next is told so at once, and a living vault dials again.
+    /// A vault that does not answer what it was sent is not there: whoever asks next is told so at once, and a living vault
+    /// dials again. A call that found no room says nothing about the vault.
     fn give_up(&self, link: &Link, error: &CallError) {
         if matches!(error, CallError::Stalled(_)) {
             link.close(Goodbye::Done);
@@ -306,3 +310,6 @@ fn breach(link: &Link) -> BrokerError {
 fn note(error: &CallError) {
     tracing::debug!(%error, "a call to the vault failed");
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use crate::peer::{PeerError, PeerFile};
 use crate::spool::Spool;
 use crate::web;
 use link::{Identity, LinkError, Pins};
+use node::Thinned;
 use node::files::{self, FileError};
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
@@ -340,18 +341,21 @@ async fn open(
     Ok((listener, address))
 }
 
-/// Adopts the vault anew whenever `reception pair` has stored another one. A damaged file changes nothing.
+/// Adopts the vault anew whenever `reception pair` has stored another one. A damaged file changes nothing, nor one that cannot be
+/// read, which is tried again.
 async fn follow(lobby: Lobby, mut file: PeerFile) {
+    let troubles = Thinned::new("the pairing stays as it was", "the pairing still stays as it was");
     let mut tick = interval(LOOK);
     loop {
-        tick.tick().await;
+        let now = tick.tick().await.into_std();
+        troubles.flush(now);
         match file.changed() {
             None => {}
             Some(Ok(peer)) => {
                 tracing::info!(paired = peer.is_some(), "the pairing has changed");
                 lobby.adopt(peer.map(Arc::new)).await;
             }
-            Some(Err(error)) => tracing::warn!(%error, "the pairing stays as it was"),
+            Some(Err(error)) => troubles.note((), error.to_string(), now),
         }
     }
 }

@@ -129,6 +129,22 @@ pub(crate) enum Damage {
     Current,
 }
 
+impl Damage {
+    /// What may be otherwise at another try: not a file that is damaged or gone, or that the disk cannot read.
+    fn passing(self) -> Result<FileError, Self> {
+        let unreadable = rustix::io::Errno::IO.raw_os_error();
+        match self {
+            Self::File(FileError::Io { ref source, .. })
+                if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(unreadable) =>
+            {
+                Err(self)
+            }
+            Self::File(error @ FileError::Io { .. }) => Ok(error),
+            Self::File(_) | Self::Unverified(_) | Self::Current => Err(self),
+        }
+    }
+}
+
 /// The publication in force, and where it is kept. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Library {
@@ -158,20 +174,22 @@ impl Library {
     /// Blocks on the disk.
     ///
     /// # Errors
-    /// [`LibraryError::SetAside`] when it does not verify; [`LibraryError::File`], [`LibraryError::Shelf`].
+    /// [`LibraryError::SetAside`] when it does not verify; [`LibraryError::File`] when it cannot be read now, and stays where it
+    /// is; [`LibraryError::Shelf`].
     pub(crate) fn load(&self, peer: Option<&Peer>) -> Result<(), LibraryError> {
         let mut paired = self.paired.lock().unwrap_or_else(PoisonError::into_inner);
         *paired = peer.cloned();
         self.current.send_replace(None);
         let Some(peer) = peer else { return Ok(()) };
         files::make_folder(&self.folder)?;
-        match self.read(peer) {
+        match self.read(peer).map_err(Damage::passing) {
             Ok(None) => Ok(()),
             Ok(Some((signed, bundle))) => {
                 self.current.send_replace(Some(Arc::new(publish(&signed, bundle)?)));
                 Ok(())
             }
-            Err(reason) => Err(LibraryError::SetAside { aside: self.set_aside()?, reason }),
+            Err(Ok(error)) => Err(error.into()),
+            Err(Err(reason)) => Err(LibraryError::SetAside { aside: self.set_aside()?, reason }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The paired vault: the one line about it that `reception pair` stores, and what follows from it.
 
 use crate::home::Home;
-use node::files::{self, FileError};
+use node::files::{self, FileError, failed};
 use shared::ids::{Digest, Pin};
 use shared::pairing::{BadLine, VaultLine};
 use shared::sshsig::Signers;
@@ -205,22 +205,28 @@ impl PeerFile {
     /// The vault in the file, the first time and whenever the file is another one than at the last look; else `None`.
     ///
     /// # Errors
-    /// [`PeerError`], once for each change.
+    /// [`PeerError::Damaged`] once for each change; [`PeerError::File`] at each look until the file can be read.
     pub(crate) fn changed(&mut self) -> Option<Result<Option<Peer>, PeerError>> {
         let stamp = match fs::metadata(&self.path) {
             Ok(found) => Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            // Reading it will tell why, once.
-            Err(_) => Some((0, 0, 0, 0)),
+            Err(e) => return Some(Err(failed("look at", &self.path)(e).into())),
         };
-        if self.seen.replace(stamp) == Some(stamp) { None } else { Some(Peer::read(&self.path)) }
+        if self.seen == Some(stamp) {
+            return None;
+        }
+        let read = Peer::read(&self.path);
+        // What could not be read has not been seen: the same file may be readable at the next look.
+        self.seen = if matches!(read, Err(PeerError::File(_))) { None } else { Some(stamp) };
+        Some(read)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Vault;
+    use crate::testing::{Vault, without_rights_to_every_file};
+    use std::os::unix::fs::PermissionsExt as _;
     use tempfile::TempDir;
 
     fn home(root: &TempDir) -> Home {
@@ -327,5 +333,24 @@ mod tests {
         assert!(file.changed().is_none());
         fs::remove_file(home.vault_line()).unwrap();
         assert_eq!(file.changed().unwrap().unwrap(), None);
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_read_is_tried_again_until_it_is() {
+        without_rights_to_every_file();
+        let (root, one, two) = (tempfile::tempdir().unwrap(), Vault::new("one"), Vault::new("two"));
+        let home = home(&root);
+        pair(&home, &one.line.to_string(), Replace::No, &mut Vec::new()).unwrap();
+        let mut file = PeerFile::new(home.vault_line());
+        assert_eq!(file.changed().unwrap().unwrap(), Some(one.peer()));
+        pair(&home, &two.line.to_string(), Replace::Yes, &mut Vec::new()).unwrap();
+        let allow = |mode| fs::set_permissions(home.vault_line(), fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o000);
+        for _ in 0..2 {
+            assert!(matches!(file.changed(), Some(Err(PeerError::File(FileError::Io { .. })))));
+        }
+        allow(0o600);
+        assert_eq!(file.changed().unwrap().unwrap(), Some(two.peer()));
+        assert!(file.changed().is_none());
     }
 }

@@ -5,6 +5,7 @@ use crate::peer::Peer;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use ed25519_dalek::SigningKey;
 use link::{Dialler, Goodbye, Handler, Identity, Link, Pins};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use shared::ids::{Digest, ItemId, Nonce, TicketHash, unhex};
 use shared::message::{Call, Hello, PROTOCOLS, PublicationHead, Title};
 use shared::pairing::VaultLine;
@@ -27,6 +28,13 @@ use tracing_subscriber::fmt::MakeWriter;
 /// These headers of a request.
 pub(crate) fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+}
+
+/// Takes root's rights to read and write whatever it likes from this thread, so that the mode of a file counts.
+pub(crate) fn without_rights_to_every_file() {
+    let mut sets = capabilities(None).unwrap();
+    sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+    set_capabilities(None, sets).unwrap();
 }
 
 /// An owner, as OpenSSH knows one.

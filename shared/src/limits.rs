@@ -71,6 +71,9 @@ pub const SPOOL: usize = 1000;
 pub const SPOOL_BYTES: u64 = 16 * 1024 * 1024;
 /// Calls in progress on one link.
 pub const CALLS: u32 = 2048;
+/// Looks at requests for those who watch them, in progress at once: few of [`CALLS`], so that however many watch, whoever opens a
+/// page finds room.
+pub const WATCHERS_LOOKS: usize = 128;
 /// A peer that makes no progress for this long is given up.
 pub const STALL: u64 = 5;
 /// A visitor who takes nothing of a payload for this long is given up; the same collection can be resumed.

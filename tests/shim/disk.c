@@ -1,7 +1,8 @@
 /* A disk that fails: for LD_PRELOAD in front of the C library. It counts every write, flush, rename and removal of files below
  * $DISK_UNDER, and lets call number $DISK_AT fail with $DISK_ERROR (EIO or ENOSPC); with $DISK_TORN a failing write first
  * writes half of its bytes; with $DISK_ON every later call fails too; with $DISK_KILL the process dies there. $DISK_TRACE gets
- * a line for each call: number, what, fault, file. */
+ * a line for each call: number, what, fault, file, and for a write at a given place that and the number of bytes, for a rename the
+ * old name. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,18 +21,18 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long count;
 static int trace = -1;
 
-static void note(const char *what, const char *fault, const char *file) {
-	char line[PATH_MAX + 64];
+static void note(const char *what, const char *fault, const char *file, const char *where) {
+	char line[2 * PATH_MAX + 64];
 	const char *path = getenv("DISK_TRACE");
 	if (trace < 0 && path)
 		trace = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	int length = snprintf(line, sizeof line, "%ld %s %s %s\n", count, what, fault, file);
+	int length = snprintf(line, sizeof line, "%ld %s %s %s%s\n", count, what, fault, file, where);
 	if (trace >= 0 && length > 0)
 		syscall(SYS_write, trace, line, (size_t)length);
 }
 
 /* The error that this call is to fail with, or 0. */
-static int due(const char *what, const char *file) {
+static int due(const char *what, const char *file, const char *where) {
 	const char *under = getenv("DISK_UNDER"), *at = getenv("DISK_AT"), *error = getenv("DISK_ERROR");
 	if (!under || strncmp(file, under, strlen(under)) != 0)
 		return 0;
@@ -39,7 +40,7 @@ static int due(const char *what, const char *file) {
 	count++;
 	long wanted = at ? atol(at) : 0;
 	int fails = wanted > 0 && (count == wanted || (getenv("DISK_ON") && count > wanted));
-	note(what, fails ? "fails" : "passes", file + strlen(under));
+	note(what, fails ? "fails" : "passes", file + strlen(under), where);
 	pthread_mutex_unlock(&lock);
 	if (!fails)
 		return 0;
@@ -48,14 +49,14 @@ static int due(const char *what, const char *file) {
 	return error && strcmp(error, "ENOSPC") == 0 ? ENOSPC : EIO;
 }
 
-static int due_fd(const char *what, int fd) {
+static int due_fd(const char *what, int fd, const char *where) {
 	char link[32], file[PATH_MAX];
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	ssize_t length = readlink(link, file, sizeof file - 1);
 	if (length <= 0)
 		return 0;
 	file[length] = 0;
-	return due(what, file);
+	return due(what, file, where);
 }
 
 static int fail(int error) {
@@ -66,7 +67,7 @@ static int fail(int error) {
 #define NEXT(name, type, ...) ((type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name))
 
 ssize_t write(int fd, const void *bytes, size_t size) {
-	int error = due_fd("write", fd);
+	int error = due_fd("write", fd, "");
 	if (error) {
 		if (getenv("DISK_TORN"))
 			syscall(SYS_write, fd, bytes, size / 2);
@@ -76,7 +77,9 @@ ssize_t write(int fd, const void *bytes, size_t size) {
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
-	int error = due_fd("write", fd);
+	char where[64];
+	snprintf(where, sizeof where, " %lld %zu", (long long)at, size);
+	int error = due_fd("write", fd, where);
 	if (error) {
 		if (getenv("DISK_TORN"))
 			syscall(SYS_pwrite64, fd, bytes, size / 2, at);
@@ -88,29 +91,33 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at) { return pwrite64(fd, bytes, size, at); }
 
 int fsync(int fd) {
-	int error = due_fd("flush", fd);
+	int error = due_fd("flush", fd, "");
 	return error ? fail(error) : NEXT("fsync", int, int)(fd);
 }
 
 int fdatasync(int fd) {
-	int error = due_fd("flush", fd);
+	int error = due_fd("flush", fd, "");
 	return error ? fail(error) : NEXT("fdatasync", int, int)(fd);
 }
 
 int ftruncate64(int fd, off64_t size) {
-	int error = due_fd("truncate", fd);
+	int error = due_fd("truncate", fd, "");
 	return error ? fail(error) : NEXT("ftruncate64", int, int, off64_t)(fd, size);
 }
 
 int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
 
 int rename(const char *from, const char *to) {
-	int error = due("rename", to);
+	const char *under = getenv("DISK_UNDER");
+	char where[PATH_MAX + 2];
+	size_t outside = under && strncmp(from, under, strlen(under)) == 0 ? strlen(under) : 0;
+	snprintf(where, sizeof where, " %s", from + outside);
+	int error = due("rename", to, where);
 	return error ? fail(error) : NEXT("rename", int, const char *, const char *)(from, to);
 }
 
 int unlink(const char *file) {
 	/* What is not there is not removed. */
-	int error = access(file, F_OK) == 0 ? due("unlink", file) : 0;
+	int error = access(file, F_OK) == 0 ? due("unlink", file, "") : 0;
 	return error ? fail(error) : NEXT("unlink", int, const char *)(file);
 }

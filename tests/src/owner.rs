@@ -1,4 +1,4 @@
-//! The owner at a terminal of 80 columns and 24 rows: a real pseudo-terminal, its screen, and typing.
+//! The owner at a terminal, of 80 columns and 24 rows unless a test needs another: a real pseudo-terminal, its screen, and typing.
 
 use crate::{PATIENCE, World, bins, until, within};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 /// What stands before the word that says yes.
 const INVITATION: &str = "type the word:";
 /// How the row begins that only the screen with the decision has. Quoted text, which may imitate it, stands behind a frame.
@@ -28,13 +29,23 @@ pub struct Owner {
     master: Option<Box<dyn MasterPty + Send>>,
 }
 
-#[derive(Default)]
 struct Seen {
     screen: vt100::Parser,
     bytes: Vec<u8>,
 }
 
 impl Owner {
+    /// An owner's command that is read to the end, signed, and well ended.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn declare(world: &World, arguments: &[&str]) {
+        let mut owner = Self::run(world, arguments);
+        owner.read_to_the_end();
+        owner.type_word();
+        assert_eq!(owner.wait_for_exit(), 0, "{}", owner.screen());
+    }
+
     /// Starts `vault ARGUMENTS` in a terminal.
     pub fn run(world: &World, arguments: &[&str]) -> Self {
         Self::run_with(world, arguments, &[])
@@ -42,6 +53,15 @@ impl Owner {
 
     /// [`Owner::run`] with these variables added to the environment, such as `EDITOR`.
     pub fn run_with(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start(Self::command(world, arguments, variables), SIZE)
+    }
+
+    /// [`Owner::run`] in a terminal of this many columns and rows.
+    pub fn run_sized(world: &World, arguments: &[&str], cols: u16, rows: u16) -> Self {
+        Self::start(Self::command(world, arguments, &[]), PtySize { rows, cols, ..SIZE })
+    }
+
+    fn command(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> CommandBuilder {
         let mut command = CommandBuilder::new(bins::vault());
         command.env_clear();
         for (name, value) in [("LC_ALL", "C.UTF-8"), ("TERM", "xterm-256color")] {
@@ -58,16 +78,16 @@ impl Owner {
         command.arg(world.root().join("vault"));
         command.args(arguments);
         command.cwd(world.root());
-        Self::start(command)
+        command
     }
 
-    fn start(command: CommandBuilder) -> Self {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    fn start(command: CommandBuilder, size: PtySize) -> Self {
         let pair = native_pty_system().openpty(size).unwrap();
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let (mut output, writer) = (pair.master.try_clone_reader().unwrap(), pair.master.take_writer().unwrap());
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let screen = vt100::Parser::new(size.rows.try_into().unwrap(), size.cols.try_into().unwrap(), 0);
+        let seen = Arc::new(Mutex::new(Seen { screen, bytes: Vec::new() }));
         let (sink, closing) = (seen.clone(), Arc::new(AtomicBool::new(false)));
         let closes = closing.clone();
         let reader = std::thread::spawn(move || {
@@ -85,10 +105,11 @@ impl Owner {
         Self { child, writer, seen, reader: Some(reader), closing, master: Some(pair.master) }
     }
 
-    /// The screen's 24 rows, without white space at their ends.
+    /// The screen's rows, without white space at their ends.
     pub fn screen(&self) -> String {
         let seen = self.seen.lock().unwrap();
-        let rows: Vec<String> = seen.screen.screen().rows(0, 80).map(|row| row.trim_end().to_owned()).collect();
+        let screen = seen.screen.screen();
+        let rows: Vec<String> = screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_owned()).collect();
         rows.join("\n")
     }
 

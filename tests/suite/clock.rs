@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tests::{Clock, Owner, Visitor, Wall, World, until, world};
 
 const LETTER: &[u8] = b"An invented letter that no clock lets out.\n";
+const QUESTION: &str = "Which year is it where you are?";
 /// What the log says of a request once time has done something to it, or somebody has got it.
 const DONE: [&str; 4] = ["released", "expired", "lapsed", "collected"];
 /// The doubt begins here in the vault's log, and lasts.
@@ -23,6 +24,8 @@ struct Errand {
     cooling: String,
     /// Not decided.
     waiting: String,
+    /// The owner has asked back.
+    asked: String,
 }
 
 impl Errand {
@@ -32,9 +35,11 @@ impl Errand {
         world.publish(&[("about.md", "# About\n\nA workshop.\n")]);
         let clock = Clock::new(world.root(), "vault");
         let mut visitor = Visitor::new(&world);
-        let [released, cooling, waiting] =
-            ["a reference", "a talk", "a book"].map(|purpose| visitor.file_item(&item, purpose));
-        let mut errand = Self { world, clock, visitor, item, released, cooling, waiting };
+        let [released, cooling, waiting, asked] =
+            ["a reference", "a talk", "a book", "a map"].map(|purpose| visitor.file_item(&item, purpose));
+        let mut errand = Self { world, clock, visitor, item, released, cooling, waiting, asked };
+        errand.wait_for(&errand.asked, "waiting for approval");
+        Owner::declare(&errand.world, &["requests", "ask", &errand.asked, "--words", QUESTION]);
         assert_eq!(errand.approve(&errand.released), 0);
         // What is approved from now on cools off.
         let config = errand.world.root().join("vault/config/vault.toml");
@@ -44,6 +49,7 @@ impl Errand {
         errand.world.wait_for_link();
         assert_eq!(errand.approve(&errand.cooling), 0);
         errand.is_as_it_was();
+        errand.tells_words();
         errand
     }
 
@@ -109,6 +115,7 @@ impl Errand {
             (&self.released, "released"),
             (&self.cooling, "approved, cooling off"),
             (&self.waiting, "waiting for approval"),
+            (&self.asked, "waiting for the visitor"),
         ] {
             assert_eq!(self.stage(request), stage);
         }
@@ -130,7 +137,14 @@ impl Errand {
         assert_eq!(self.approve(&self.waiting), 3, "refused, by a rule or by the owner");
         let said = self.world.vault(&["clock"]).ok();
         assert!(said.contains("vault clock --confirm"), "{said}");
+        // The time for them may be over.
+        assert_eq!(self.visitor.words(&self.asked), "");
         self.is_as_it_was();
+    }
+
+    /// The owner's words are told while their time is not over.
+    fn tells_words(&self) {
+        until("the question is told", || (self.visitor.words(&self.asked) == QUESTION).then_some(()));
     }
 
     fn collects(&mut self, request: &str) {
@@ -182,6 +196,7 @@ fn a_jump_and_its_end(wall: Wall, doubt: &str) {
     errand.restart();
     errand.world.wait_for_link();
     errand.is_as_it_was();
+    errand.tells_words();
     errand.collects(&errand.released.clone());
     assert_eq!(errand.approve(&errand.waiting), 0);
     errand.wait_for(&errand.waiting, "approved, cooling off");
@@ -209,11 +224,12 @@ fn ten_years_that_the_owner_confirms_have_passed() {
     errand.wait_for(&errand.released, "expired");
     errand.wait_for(&errand.cooling, "expired");
     errand.wait_for(&errand.waiting, "lapsed");
+    errand.wait_for(&errand.asked, "lapsed");
     for request in [errand.released.clone(), errand.cooling.clone(), errand.waiting.clone()] {
         assert_ne!(errand.visitor.save(&request).status, 200);
     }
     // What cooled off looked undecided, and so it lapsed before its visitor's eyes.
-    assert_eq!(errand.entries(), [0, 2, 2, 0], "of {DONE:?}");
+    assert_eq!(errand.entries(), [0, 2, 3, 0], "of {DONE:?}");
     // Life goes on ten years later.
     let request = errand.visitor.file_item(&errand.item.clone(), "a second book");
     assert_eq!(errand.approve(&request), 0);
@@ -267,7 +283,7 @@ fn a_reception_elsewhere_in_time(wall: Wall) {
     errand.world.wait_for_link();
     errand.visitor.wait_until(&kept, "waiting");
     let filed = errand.world.leaves().iter().filter(|leaf| world::kind(leaf) == "filed").count();
-    assert_eq!(filed, 5);
+    assert_eq!(filed, 6);
 }
 
 #[test]

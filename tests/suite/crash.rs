@@ -247,8 +247,7 @@ points! {
 #[should_panic(expected = "vault had ended by itself (exit status: 5)")]
 fn a_vault_whose_writer_ended_is_not_taken_for_one_that_lost_power() {
     let mut drill = Drill::new(Side::Vault, "commit:before");
-    // The first commit belongs to the start.
-    drill.restart(&[("WEBIZEN_DANGER_PANIC_AT", "commit:before#2")]);
+    drill.restart(&[("WEBIZEN_DANGER_PANIC_AT", "commit:before")]);
     // The reception keeps it, where the vault has ended before.
     let request = drill.file();
     drill.approve(&request);
@@ -290,14 +289,17 @@ fn a_reception_that_loses_power_is_found_out_before_the_link_s_idle_time() {
 /// A vault without one of its parts would be taken for a whole one by whoever looks at its process.
 #[test]
 fn a_vault_of_which_a_part_has_failed_stops_and_says_so() {
-    for point in ["sweep#3", "lanes#2"] {
+    for point in ["sweep#3", "lanes#2", "lane#2"] {
         let mut world = World::new();
         let paired = world.vault_json(&["receptions"]).remove(0)["name"].as_str().unwrap().to_owned();
         assert!(world.vault_node().stop().success());
         world.start_vault(&[("WEBIZEN_DANGER_PANIC_AT", point)]);
-        if point.starts_with("lanes") {
+        match point {
             // The pairings are read again, and it stops at once.
-            drop(world.vault(&["unpair", &paired]));
+            "lanes#2" => drop(world.vault(&["unpair", &paired])),
+            // It dials again.
+            "lane#2" => world.kill_reception(),
+            _ => {}
         }
         let ended = world.vault_node().wait_for_end();
         let log = world.vault_node().log();

@@ -2,8 +2,13 @@
 //! ask alike.
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use shared::frame;
 use std::fs;
-use std::path::PathBuf;
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tests::{Owner, Visitor, World, owner, tools, until};
 
@@ -314,4 +319,126 @@ fn a_refusal_says_how_many_it_refuses() {
     for refused in [&request, &other] {
         assert_eq!(case(&world, refused)["stage"], "refused");
     }
+}
+
+/// That the word stands so many times on the screen, and each time behind a frame.
+fn assert_framed(screen: &str, word: &str, times: usize) {
+    let rows: Vec<&str> = screen.lines().filter(|row| row.contains(word)).collect();
+    let framed = |row: &&str| row.chars().nth(11).is_some_and(|c| "\u{2502}\u{250a}".contains(c));
+    assert!(rows.iter().all(framed), "{screen}");
+    assert_eq!(rows.iter().map(|row| row.matches(word).count()).sum::<usize>(), times, "{screen}");
+}
+
+#[test]
+fn a_visitors_words_stay_framed_however_narrow_the_terminal_is() {
+    let world = World::published();
+    let request = Visitor::new(&world).file_question("maple ".repeat(30).trim(), "A trip");
+    wait_for(&world, &request, "waiting for an answer");
+    let (show, refuse) = (["requests", "show", &request], ["requests", "refuse", &request]);
+    let commands = [(&show[..], "lapses"), (&refuse, "Refuse for good?"), (&["requests", "watch"], "l  decide later")];
+    for columns in [40, 60, 80] {
+        for (command, end) in commands {
+            let screen = Owner::run_sized(&world, command, columns, 50).wait_for(end);
+            assert_framed(&screen, "maple", 30);
+        }
+    }
+    // Where nothing would be asked, nothing is described.
+    let mut owners = commands.map(|(command, _)| Owner::run_sized(&world, command, 39, 50));
+    owners[2].wait_for("waiting for requests");
+    owners[2].type_keys("q");
+    for (owner, code) in owners.iter_mut().zip([3, 3, 0]) {
+        assert_eq!(owner.wait_for_exit(), code, "{}", owner.screen());
+        let said = wrote(owner);
+        assert!(said.contains("Make the window at least 40 columns wide") && !said.contains("maple"), "{said}");
+    }
+}
+
+/// What stands in the desk's place for one command. Each of its calls goes on to the desk after `before` saw it, and each
+/// answer back after `after` has changed it.
+struct Between {
+    desk: PathBuf,
+    before: fn(&Path, &Value),
+    after: fn(&Value, &mut Vec<u8>),
+}
+
+impl Between {
+    /// The command with these arguments, until it has ended; its exit code, and what it wrote.
+    fn run(self, world: &World, arguments: &[&str]) -> (u32, String) {
+        let open = world.root().join("vault/run/desk.sock");
+        fs::rename(&open, &self.desk).unwrap();
+        let listener = UnixListener::bind(&open).unwrap();
+        let desk = self.desk.clone();
+        // It ends with the process, and so does its last wait.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                self.pass(stream.unwrap()).unwrap();
+            }
+        });
+        let mut owner = Owner::run(world, arguments);
+        let code = owner.wait_for_exit();
+        fs::rename(desk, open).unwrap();
+        (code, wrote(&owner))
+    }
+
+    fn pass(&self, mut command: UnixStream) -> io::Result<()> {
+        let call = read_frame(&mut command)?;
+        (self.before)(&self.desk, &call);
+        let mut answer = ask(&self.desk, &call, &[])?;
+        (self.after)(&call, &mut answer);
+        command.write_all(&answer)
+    }
+}
+
+fn read_frame(stream: &mut UnixStream) -> io::Result<Value> {
+    let mut prefix = [0; frame::PREFIX];
+    stream.read_exact(&mut prefix)?;
+    let mut json = vec![0; frame::length(prefix).map_err(io::Error::other)?];
+    stream.read_exact(&mut json)?;
+    frame::decode(&json).map_err(io::Error::other)
+}
+
+/// All that the desk answers to a call and what follows it.
+fn ask(desk: &Path, call: &Value, more: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(desk)?;
+    stream.write_all(&frame::encode(call).map_err(io::Error::other)?)?;
+    stream.write_all(more)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn a_draft_that_was_replaced_while_it_was_fetched_is_no_damage() {
+    let (world, request, _) = asked("letter.txt", LETTER);
+    let replaced = Between {
+        desk: world.root().join("desk.sock"),
+        before: |desk, call| {
+            if let Some(id) = call["draft"]["id"].as_str() {
+                let compose = json!({ "compose": { "id": id, "media_type": null, "bytes": ANSWER.len() } });
+                ask(desk, &compose, ANSWER.as_bytes()).unwrap();
+            }
+        },
+        after: |_, _| {},
+    };
+    let (code, said) = replaced.run(&world, &["requests", "approve", &request]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("was replaced meanwhile") && said.contains("is waiting for approval now"), "{said}");
+    assert!(said.contains(&format!("requests show {}", &request[..8])) && !said.contains("Check the store"), "{said}");
+    // The new one is read as any other.
+    let mut owner = Owner::run(&world, &["requests", "approve", &request]);
+    assert!(owner.read_to_the_end().concat().contains(ANSWER.trim()));
+    owner.type_keys("q");
+    assert_eq!(owner.wait_for_exit(), 3);
+    let damaged = Between {
+        desk: world.root().join("desk.sock"),
+        before: |_, _| {},
+        after: |call, answer| {
+            if call["draft"].is_object() {
+                *answer.last_mut().unwrap() ^= 1;
+            }
+        },
+    };
+    let (code, said) = damaged.run(&world, &["requests", "approve", &request]);
+    assert!(code == 5 && said.contains("Check the store"), "{code}: {said}");
 }

@@ -70,6 +70,18 @@ fn a_script_of_its_own_checks_the_proof_and_finds_each_falsification() {
     assert!(right, "{output}");
     let other = world.file("other", b"To whom it may concern: another letter!!!!!\n");
     assert!(!check(&receipt, &other).0, "another payload");
+    // What was mistyped says nothing about the receipt.
+    let (whole, nowhere) = (world.file("whole.json", &downloaded), world.root().join("nowhere"));
+    let mistyped: [(&[&Path], &str); 4] = [
+        (&[&nowhere], "cannot be read"),
+        (&[&whole, &nowhere], "cannot be read"),
+        (&[&whole, Path::new("--signers"), &nowhere], "cannot be read"),
+        (&[&whole, Path::new("--log-key"), Path::new("foo")], "is no key"),
+    ];
+    for (arguments, said) in mistyped {
+        let (right, output) = tools::check_receipt(arguments);
+        assert!(!right && output.contains(said) && !output.contains("does not hold"), "{output}");
+    }
     let signature = receipt["signatures"][0].as_str().unwrap();
     let middle = signature.len() / 2;
     let letter = if signature.as_bytes()[middle] == b'A' { "B" } else { "A" };

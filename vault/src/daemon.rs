@@ -56,8 +56,8 @@ pub(crate) enum StartError {
     #[error("{path} is damaged ({reason}); restore it from a backup", path = path.display())]
     Signers { path: std::path::PathBuf, reason: String },
     #[error(
-        "the owner's public keys in {0}, owner.quorum in the configuration, the log key or the sealing key are not those that \
-         the evidence log names. If you did not change them, someone else did. Put the old ones back, from a backup"
+        "the owner's public keys in {0}, owner.quorum or origin in the configuration, the log key or the sealing key are not \
+         those that the evidence log names. If you did not change them, someone else did. Put the old ones back, from a backup"
     )]
     SignersChanged(std::path::PathBuf),
     #[error("owner.quorum in the configuration: {0}")]
@@ -70,6 +70,10 @@ pub(crate) enum StartError {
     Untrusted(WriteError),
     #[error("the store cannot be used ({0}). Nothing was changed; look at the disk, then start the vault again")]
     Unusable(WriteError),
+    #[error(
+        "the store cannot be flushed to the disk ({0}). Nothing was changed; look at the disk, then start the vault again"
+    )]
+    Unflushed(FileError),
     #[error("the stored publication cannot be trusted ({0}); restore the store from a backup")]
     Publication(#[from] vault_core::NotPublished),
     #[error("{0}")]
@@ -96,6 +100,7 @@ impl StartError {
             | Self::Key(_)
             | Self::Store(_)
             | Self::Unusable(_)
+            | Self::Unflushed(_)
             | Self::Node { .. }
             | Self::NoSigners(_)
             | Self::Quorum(_)
@@ -152,6 +157,7 @@ pub(crate) fn start(paths: &Paths, config: Config) -> Result<Started, StartError
     store::check_payloads(&connection)?;
     let tip = Tip::sign(store::frontier(&connection).map_err(StartError::Log)?, &config.origin, &log_key);
     let standing = store::standing(&connection)?;
+    store::settle(&paths.store()).map_err(StartError::Unflushed)?;
     let (told, to_prepare) = Told::new(&states, published, standing.clock, Arc::new(Machine), standing.brake.going());
     let line = line(&config, &identity, &log_key, sealing.public(), owners.signers());
     let verifier = VerifierKey::of(config.origin.clone(), &log_key);

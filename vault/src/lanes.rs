@@ -10,12 +10,13 @@ use shared::limits;
 use shared::message::Event;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use vault_core::LaneId;
 
@@ -118,7 +119,15 @@ pub(crate) struct Lanes<S> {
     stopping: watch::Receiver<bool>,
 }
 
-type Running = HashMap<LaneId, (Lane, JoinHandle<()>)>;
+/// A lane's task.
+struct Running {
+    lane: Lane,
+    task: AbortHandle,
+    unpaired: Unpaired,
+}
+
+/// Whether a task is given up because its pairing was taken back; else it was changed, or something failed.
+type Unpaired = Arc<AtomicBool>;
 
 impl<S> Clone for Lanes<S> {
     fn clone(&self) -> Self {
@@ -133,16 +142,17 @@ impl<S: Store> Lanes<S> {
         Self { driver, links, stopping }
     }
 
-    /// Keeps one task for each active pairing, and ends those whose pairing has ended.
+    /// Keeps one task for each active pairing, and ends those whose pairing has ended. Ends before it is told to only if one
+    /// of them has failed.
     pub(crate) async fn keep(mut self) {
         let mut changes = self.driver.told.news.lanes.subscribe();
-        let mut running = Running::new();
+        let (mut running, mut tasks) = (HashMap::new(), JoinSet::new());
         loop {
             node::danger::point("lanes");
             let read = self.driver.store.lanes().await;
             let again = read.is_err();
             match read {
-                Ok(lanes) => self.renew(&mut running, lanes),
+                Ok(lanes) => self.renew(&mut running, &mut tasks, lanes),
                 Err(error) => {
                     let what = format!("the pairings cannot be read: {error}");
                     self.driver.told.troubled(Trouble::Pairings, what);
@@ -152,42 +162,44 @@ impl<S: Store> Lanes<S> {
                 biased;
                 () = stopped(&mut self.stopping) => break,
                 changed = changes.changed() => if changed.is_err() { break },
+                () = failed(&mut tasks) => return,
                 // A pairing that has ended must not go on because of one read that failed.
                 () = tokio::time::sleep(AGAIN), if again => {}
             }
         }
-        let all = running.into_values().map(|(_, task)| task);
-        // A task that was aborted has nothing more to say.
-        let _ = tokio::time::timeout(FAREWELL, async {
-            for task in all {
-                let _ = task.await;
-            }
-        })
-        .await;
+        // Who does not come to an end by then is cut off.
+        let _ = tokio::time::timeout(FAREWELL, async { while tasks.join_next().await.is_some() {} }).await;
     }
 
-    fn renew(&self, running: &mut Running, lanes: Vec<Lane>) {
-        running.retain(|id, (old, task)| {
-            let same = lanes.iter().any(|lane| lane.id == *id && lane.line == old.line);
+    fn renew(&self, running: &mut HashMap<LaneId, Running>, tasks: &mut JoinSet<()>, lanes: Vec<Lane>) {
+        running.retain(|id, old| {
+            let now = lanes.iter().find(|lane| lane.id == *id);
+            let same = now.is_some_and(|lane| lane.line == old.lane.line);
             if !same {
-                task.abort();
+                old.unpaired.store(now.is_none(), Ordering::Release);
+                old.task.abort();
                 self.links.forget(*id);
             }
             same
         });
         for lane in lanes {
-            running.entry(lane.id).or_insert_with(|| (lane.clone(), tokio::spawn(self.clone().keep_one(lane))));
+            running.entry(lane.id).or_insert_with(|| {
+                let unpaired = Unpaired::default();
+                let task = tasks.spawn(self.clone().keep_one(lane.clone(), unpaired.clone()));
+                Running { lane, task, unpaired }
+            });
         }
     }
 
     /// Dials, serves until the link ends, and dials again, after a pause with full jitter that a link which lasted resets.
-    async fn keep_one(mut self, lane: Lane) {
+    async fn keep_one(mut self, lane: Lane, unpaired: Unpaired) {
         // One bound a lane, over all its links.
         let deliveries = Arc::new(Semaphore::new(limits::DELIVERIES));
         let dialler = Dialler::over(self.driver.network.clone(), &self.driver.identity);
         let name = lane.line.name.as_str();
         let mut pause = PAUSE.0;
         loop {
+            node::danger::point("lane");
             let dialled = tokio::select! {
                 biased;
                 () = stopped(&mut self.stopping) => return,
@@ -195,7 +207,7 @@ impl<S: Store> Lanes<S> {
             };
             let since = Instant::now();
             let ended = match dialled {
-                Ok(link) => self.serve(&lane, link, &deliveries).await,
+                Ok(link) => self.serve(&lane, CloseOnDrop(link, unpaired.clone()), &deliveries).await,
                 Err(error) => Ended::Link(error),
             };
             pause = before_next(pause, since.elapsed(), &ended);
@@ -212,24 +224,22 @@ impl<S: Store> Lanes<S> {
     }
 
     /// Serves one link to its end, and tells why it ended.
-    async fn serve(&mut self, lane: &Lane, link: Link, deliveries: &Arc<Semaphore>) -> Ended {
-        let guard = CloseOnDrop(link.clone());
-        let events = EventSender::new(&link);
-        let greeted = Greeted::new(&self.links, lane, &link);
+    async fn serve(&mut self, lane: &Lane, link: CloseOnDrop, deliveries: &Arc<Semaphore>) -> Ended {
+        let CloseOnDrop(link, _) = &link;
+        let events = EventSender::new(link);
+        let greeted = Greeted::new(&self.links, lane, link);
         let (driver, deliveries) = (self.driver.clone(), deliveries.clone());
         let service = Service { driver, lane: lane.id, greeted, deliveries };
-        let ended = tokio::select! {
+        tokio::select! {
             biased;
             () = stopped(&mut self.stopping) => {
                 link.close(Goodbye::Stopping);
                 link.drained().await;
                 Ended::Stopping
             }
-            ended = link::serve(&link, service) => Ended::Link(ended),
+            ended = link::serve(link, service) => Ended::Link(ended),
             () = hint(lane.id, &self.driver.told.news, &events) => Ended::Stopping,
-        };
-        drop(guard);
-        ended
+        }
     }
 }
 
@@ -292,11 +302,23 @@ impl Greeted {
 }
 
 /// A lane that is given up takes its link with it.
-struct CloseOnDrop(Link);
+struct CloseOnDrop(Link, Unpaired);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.0.close(Goodbye::Unpaired);
+        let Self(link, unpaired) = self;
+        link.close(if unpaired.load(Ordering::Acquire) { Goodbye::Unpaired } else { Goodbye::Done });
+    }
+}
+
+/// Completes once a task has ended of which nobody wanted that.
+async fn failed(tasks: &mut JoinSet<()>) {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(aborted)) if aborted.is_cancelled() => {}
+            Some(_) => return,
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 
 use crate::prompt::{LastAct, last_act, undisturbed};
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use shared::visible;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -87,7 +88,8 @@ impl Scratch {
     }
 
     fn new_in(parent: &Path, place: Place) -> Result<Self, ScratchError> {
-        sweep(parent).iter().for_each(|words| warn(words));
+        let own = rustix::process::getuid().as_raw();
+        sweep(parent, own).iter().for_each(|words| warn(io::stderr(), words));
         let failed = |error| ScratchError::Folder(parent.into(), error);
         let mut builder = tempfile::Builder::new();
         // Made with this mode, never widened: no moment in which others could enter.
@@ -170,11 +172,12 @@ impl Folder {
     /// The last that this process does.
     fn end(&self) {
         match self.keep_words() {
-            Ok(Some(kept)) => {
-                warn(&format!("What you wrote is kept in {}; delete that when you have used it.", kept.display()))
-            }
+            Ok(Some(kept)) => warn(
+                io::stderr(),
+                &format!("What you wrote is kept in {}; delete that when you have used it.", kept.display()),
+            ),
             Ok(None) => self.remove(),
-            Err(error) => warn(&error.to_string()),
+            Err(error) => warn(io::stderr(), &error.to_string()),
         }
     }
 
@@ -185,7 +188,7 @@ impl Folder {
         }
         *content = Content::Settled;
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            warn(&left(&self.path, &error));
+            warn(io::stderr(), &left(&self.path, &error));
         }
     }
 
@@ -236,25 +239,29 @@ fn lock(folder: &Path) -> rustix::io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Says on standard error, for the owner at the terminal, what nobody else would be told: a command keeps no log.
-fn warn(words: &str) {
+/// Says on standard error, for the owner at the terminal, what nobody else would be told: a command keeps no log. A folder's
+/// name may be anybody's words.
+fn warn(mut out: impl io::Write, words: &str) {
     // Without a terminal that takes it there is nobody to tell.
-    drop(writeln!(io::stderr(), "{words}"));
+    drop(writeln!(out, "{}", visible::line(words)));
 }
 
 fn left(path: &Path, error: &io::Error) -> String {
     format!("Clear text is left in {}, which could not be removed ({error}); remove it by hand.", path.display())
 }
 
-/// Removes what a process that was killed left behind: folders that nobody holds. What the owner should know of that.
-fn sweep(parent: &Path) -> Vec<String> {
+/// Removes what a process of the user `own` left behind when it was killed: folders that nobody holds. What the owner should
+/// know of that. Where temporary files go, everybody can make a folder with such a name: another user's is passed over.
+fn sweep(parent: &Path, own: u32) -> Vec<String> {
     let mut said = Vec::new();
     let Ok(entries) = fs::read_dir(parent) else { return said };
     for entry in entries.flatten() {
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         let path = entry.path();
-        let settled =
-            entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age > SETTLED));
+        // Of the entry itself: links are not followed.
+        let Ok(metadata) = entry.metadata() else { continue };
+        let ours = named && metadata.is_dir() && metadata.uid() == own;
+        let settled = metadata.modified().is_ok_and(|t| t.elapsed().is_ok_and(|age| age > SETTLED));
         if ours
             && settled
             && let Ok(_held) = lock(&path)
@@ -275,6 +282,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
     use std::time::SystemTime;
+
+    fn own() -> u32 {
+        rustix::process::getuid().as_raw()
+    }
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -367,11 +378,45 @@ mod tests {
             fs::create_dir(parent.path().join(&name)).unwrap();
             fs::File::open(parent.path().join(&name)).unwrap().set_modified(old).unwrap();
         }
-        let said = sweep(parent.path());
+        let said = sweep(parent.path(), own());
         assert!(matches!(&said[..], [words] if words.contains("is removed now")), "{said:?}");
         let next = Scratch::new_in(parent.path(), Place::Session).unwrap();
         assert!(living.path().is_dir() && next.path().is_dir());
         assert!(!parent.path().join(format!("{PREFIX}dead")).exists());
         assert!(parent.path().join(format!("{KEPT}words")).exists() && parent.path().join("other").exists());
+    }
+
+    #[test]
+    fn what_another_user_put_there_is_neither_removed_nor_spoken_of() {
+        let parent = tempfile::tempdir().unwrap();
+        let (folder, link) = (parent.path().join(format!("{PREFIX}x")), parent.path().join(format!("{PREFIX}y")));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("words"), "Hello").unwrap();
+        fs::create_dir(parent.path().join("other")).unwrap();
+        std::os::unix::fs::symlink(parent.path().join("other"), &link).unwrap();
+        let old = SystemTime::now() - 2 * SETTLED;
+        let old = rustix::fs::Timespec {
+            tv_sec: i64::try_from(old.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap(),
+            tv_nsec: 0,
+        };
+        let times = rustix::fs::Timestamps { last_access: old, last_modification: old };
+        for path in [&folder, &link] {
+            rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        }
+        assert_eq!(sweep(parent.path(), own().wrapping_add(1)), [""; 0]);
+        assert!(folder.join("words").exists());
+        assert_eq!(sweep(parent.path(), own()).len(), 1);
+        assert!(!folder.exists() && link.is_symlink() && parent.path().join("other").is_dir());
+    }
+
+    #[test]
+    fn a_folders_name_reaches_no_terminal_as_it_is() {
+        let mut out = Vec::new();
+        let path = Path::new("/tmp/webizen-scratch-\x1b]0;owned\x07\x1b[2J\nDone. \u{202e}text");
+        warn(&mut out, &left(path, &io::ErrorKind::PermissionDenied.into()));
+        let said = String::from_utf8(out).unwrap();
+        let name = r"/tmp/webizen-scratch-\{U+001B}]0;owned\{U+0007}\{U+001B}[2J\nDone. \{U+202E}text,";
+        assert!(said.starts_with(&format!("Clear text is left in {name}")), "{said}");
+        assert_eq!(said.find(char::is_control), Some(said.len() - 1), "{said:?}");
     }
 }

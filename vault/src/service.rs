@@ -146,6 +146,10 @@ impl<S: Store> Service<S> {
         if self.driver.told.is_frozen() {
             return out.reply(&Reply::Refused(Refused::Paused)).await;
         }
+        // Whether the time for them is over is not known.
+        if let Some(doubt) = self.driver.told.now().doubt {
+            return out.reply(&Reply::Refused(self.refused(&Rejected::Clock(doubt).into()))).await;
+        }
         self.slip(ticket.hash()).await;
         // Closed since.
         let Some(spoken) = self.driver.told.table.words(ticket.hash()) else {

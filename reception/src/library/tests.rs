@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::{Owner, Vault, bundle};
+use crate::testing::{Owner, Vault, bundle, without_rights_to_every_file};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -209,6 +210,27 @@ fn a_damaged_copy_is_set_aside_and_the_next_one_is_taken() {
         let (library, loaded) = restarted(&root, &vault.peer());
         loaded.unwrap();
         assert_eq!(library.version(), 1, "{case}");
+    }
+}
+
+#[test]
+fn a_copy_that_cannot_be_read_now_stays_and_is_served_when_it_can() {
+    without_rights_to_every_file();
+    let (root, vault) = (tempfile::tempdir().unwrap(), Vault::new("vault"));
+    let (head, bytes) = vault.publish(1);
+    paired(&root, &vault).take(&vault.peer(), &head, &bytes).unwrap();
+    let allow = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for path in
+        [root.path().join("publications/current"), stored(&root, 1, "statement"), stored(&root, 1, "bundle.json")]
+    {
+        allow(&path, 0o000);
+        let (library, loaded) = restarted(&root, &vault.peer());
+        let error = loaded.unwrap_err();
+        assert!(matches!(error, LibraryError::File(FileError::Io { .. })), "{}: {error}", path.display());
+        assert!(library.current().is_none() && !root.path().join("publications.set-aside").exists());
+        allow(&path, 0o600);
+        library.load(Some(&vault.peer())).unwrap();
+        assert_eq!(library.version(), 1);
     }
 }
 

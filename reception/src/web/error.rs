@@ -62,6 +62,9 @@ pub(crate) enum Failure {
     /// The call broke after it was sent: whether it was carried out is unknown.
     #[error("The connection to the owner’s private machine broke.")]
     Uncertain,
+    /// The call broke after it was sent: whether the request was withdrawn is unknown.
+    #[error("Whether your request was withdrawn is not known.")]
+    PerhapsWithdrawn,
     /// The vault's queue is full, with the seconds to wait.
     #[error("Too much is waiting for the owner.")]
     Busy(u32),
@@ -101,6 +104,7 @@ impl Failure {
             | Self::NoRoom
             | Self::NotKept
             | Self::Uncertain
+            | Self::PerhapsWithdrawn
             | Self::Busy(_)
             | Self::Paused
             | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -178,6 +182,10 @@ impl Failure {
             Self::Uncertain => {
                 "It is not known whether your words arrived. Sending them again unchanged is safe: they count once."
             }
+            Self::PerhapsWithdrawn => {
+                "The connection to the owner’s private machine broke while it was told. Look at your request again once that machine \
+                 is back: if it still waits there, withdraw it once more, which is safe."
+            }
             Self::TooOften(_) | Self::Busy(_) | Self::Unavailable | Self::Broken => "Please try again later.",
         }
     }
@@ -185,7 +193,9 @@ impl Failure {
     fn retry_after(self) -> Option<u32> {
         match self {
             Self::TooOften(seconds) | Self::Busy(seconds) => Some(seconds),
-            Self::Away | Self::Unpaired | Self::NoRoom | Self::NotKept | Self::Uncertain => Some(AWAY_RETRY),
+            Self::Away | Self::Unpaired | Self::NoRoom | Self::NotKept | Self::Uncertain | Self::PerhapsWithdrawn => {
+                Some(AWAY_RETRY)
+            }
             Self::Paused => Some(PAUSED_RETRY),
             Self::NotFound
             | Self::Forbidden

@@ -73,7 +73,8 @@ impl Watcher {
         if self.told.is_some() && !self.hinted().await {
             return None;
         }
-        let word = standing::look(&self.app, &self.ticket).await.word();
+        let look = async { standing::look(&self.app, &self.ticket).await.word() };
+        let word = self.app.looks.share(self.hash, look).await;
         let sent = if self.told == Some(word) { heartbeat() } else { event("changed", word) };
         self.told = Some(word);
         Some((Ok(sent), self))

@@ -90,10 +90,17 @@ fn decode(text: &[u8]) -> Result<String, Failure> {
     String::from_utf8(out).map_err(|_| Failure::NotText)
 }
 
+/// The item that a form asks for.
+pub(crate) struct Wanted {
+    pub(crate) id: ItemId,
+    /// `None` when it is not in the catalogue, or not any more.
+    pub(crate) entry: Option<Entry>,
+}
+
 /// What a visitor has written so far in the form that files a request.
 pub(crate) struct Ask {
     /// `None` for a question.
-    pub(crate) item: Option<Entry>,
+    pub(crate) item: Option<Wanted>,
     pub(crate) question: String,
     pub(crate) purpose: String,
     pub(crate) contact: String,
@@ -150,15 +157,17 @@ pub(crate) fn status(error: BadText) -> StatusCode {
 
 impl Ask {
     /// A fresh form.
-    pub(crate) fn new(item: Option<Entry>, question: String) -> Result<Self, Failure> {
+    pub(crate) fn new(entry: Option<Entry>, question: String) -> Result<Self, Failure> {
+        let item = entry.map(|entry| Wanted { id: entry.id, entry: Some(entry) });
         Ok(Self { item, question, purpose: String::new(), contact: String::new(), seed: cookies::random()? })
     }
 
-    /// The form as it was sent. The item has to be in the catalogue.
+    /// The form as it was sent. The item need not be in the catalogue, which may be another one than when the form was made: what
+    /// was filed once must be the same when it is sent again, and what is released the vault decides.
     pub(crate) fn from_fields(fields: &Fields, published: Option<&Published>) -> Result<Self, Failure> {
         let item = match fields.get("item") {
             "" => None,
-            id => Some(listed(published, id)?),
+            id => Some(Wanted::find(published, id)?),
         };
         Ok(Self {
             item,
@@ -178,7 +187,7 @@ impl Ask {
     pub(crate) fn filing(&self) -> Result<(Ticket, Filing), Faults> {
         let mut faults = Faults::default();
         let subject = match &self.item {
-            Some(entry) => Some(Subject::Item(entry.id)),
+            Some(wanted) => Some(Subject::Item(wanted.id)),
             None => match Text::new(self.question.as_str()) {
                 Ok(question) => Some(Subject::Question(question)),
                 Err(e) => {
@@ -206,7 +215,7 @@ impl Ask {
 
     fn ticket(&self) -> Ticket {
         let mut hash = Sha256::new().chain_update(b"webizen ticket").chain_update(self.seed);
-        let item = self.item.as_ref().map(|e| e.id.to_string()).unwrap_or_default();
+        let item = self.item.as_ref().map(|wanted| wanted.id.to_string()).unwrap_or_default();
         for field in [&item, &self.question, &self.purpose, &self.contact] {
             hash.update((field.len() as u64).to_be_bytes());
             hash.update(field.as_bytes());
@@ -215,11 +224,17 @@ impl Ask {
     }
 }
 
+impl Wanted {
+    fn find(published: Option<&Published>, id: &str) -> Result<Self, Failure> {
+        let id: ItemId = id.parse().map_err(|_| Failure::NotFound)?;
+        let entry = published.and_then(|p| p.bundle.catalogue.iter().find(|e| e.id == id));
+        Ok(Self { id, entry: entry.cloned() })
+    }
+}
+
 /// The catalogue's entry of this id.
 pub(crate) fn listed(published: Option<&Published>, id: &str) -> Result<Entry, Failure> {
-    let id: ItemId = id.parse().map_err(|_| Failure::NotFound)?;
-    let entry = published.and_then(|p| p.bundle.catalogue.iter().find(|e| e.id == id));
-    entry.cloned().ok_or(Failure::NotFound)
+    Wanted::find(published, id)?.entry.ok_or(Failure::NotFound)
 }
 
 #[cfg(test)]
@@ -271,5 +286,16 @@ mod tests {
         }
         assert_ne!(hash(Ask { seed: [8; 32], ..ask("q", "p", "c") }), first);
         assert_ne!(hash(Ask::new(None, "q".into()).map(|a| Ask { purpose: "p".into(), ..a }).ok().unwrap()), first);
+    }
+
+    #[test]
+    fn a_form_for_an_item_has_the_same_ticket_whether_it_is_still_listed_or_not() {
+        let entry = crate::testing::bundle(1).catalogue.remove(0);
+        let filing = |entry| {
+            let item = Some(Wanted { id: ItemId([1; 16]), entry });
+            Ask { item, ..ask("", "p", "c") }.filing().ok().unwrap()
+        };
+        let (before, after) = (filing(Some(entry)), filing(None));
+        assert!(before.0.hash() == after.0.hash() && before.1 == after.1);
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod forms;
 mod guard;
+mod looks;
 mod markdown;
 mod media;
 mod origin;
@@ -33,6 +34,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use guard::Guard;
+use looks::Looks;
 use node::Thinned;
 use pages::Reach;
 use shared::message::Name;
@@ -71,6 +73,7 @@ struct App {
     library: Library,
     paired: Arc<Paired>,
     guard: Guard,
+    looks: Looks,
     /// Words that were not proven: whoever looks at a request has them asked for again.
     unproven: Thinned<Discriminant<Unproven>>,
     name: String,
@@ -109,7 +112,8 @@ pub(crate) fn router(site: Site) -> Router {
         "words from the vault are not shown: they are not proven to be the owner's",
         "more words from the vault were not shown",
     );
-    let app: Shared = Arc::new(App { broker, courier, library, paired, guard, unproven, name });
+    let app: Shared =
+        Arc::new(App { broker, courier, library, paired, guard, looks: Looks::default(), unproven, name });
     Router::new()
         .route("/", get(routes::home))
         .route("/about", get(routes::about))

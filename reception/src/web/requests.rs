@@ -5,6 +5,7 @@ use super::error::Failure;
 use super::forms::{self, Ask, Faults, Fields};
 use super::pages::{self, AskOwnerPage, Before, Draft, ItemLine, ReturnPage, State as Shown};
 use super::{App, Shared, guard, standing};
+use crate::broker::BrokerError;
 use crate::courier::{Filed, Withdrawn};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -72,7 +73,7 @@ pub(crate) async fn given_back(
 fn form(app: &App, status: StatusCode, ask: Ask, faults: Faults, failure: Option<Failure>) -> Response {
     let page = AskOwnerPage {
         name: app.name(),
-        item: ask.item.as_ref().map(ItemLine::from),
+        item: ask.item.as_ref().and_then(|wanted| wanted.entry.as_ref()).map(ItemLine::from),
         ask,
         faults,
         notice: failure.map(Failure::notice),
@@ -104,10 +105,16 @@ pub(crate) async fn withdraw(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let held = cookies::held(&headers, &id)?;
-    let before = match app.courier.withdraw(&held.ticket).await? {
-        Withdrawn::Vault(_) => return Ok(back(&held)),
-        Withdrawn::Here => Before::No,
-        Withdrawn::HereAtLeast => Before::Unknown,
+    let before = match app.courier.withdraw(&held.ticket).await {
+        Ok(Withdrawn::Vault(_)) => return Ok(back(&held)),
+        Ok(Withdrawn::Here) => Before::No,
+        Ok(Withdrawn::HereAtLeast) => Before::Unknown,
+        Err(BrokerError::Broken) => {
+            let failure = Failure::PerhapsWithdrawn;
+            let (state, notice) = (Shown::Away(failure), Some(failure.notice()));
+            return Ok(standing::page(&app, &held, state, notice, Draft::default()));
+        }
+        Err(error) => return Err(error.into()),
     };
     Ok(standing::page(&app, &held, Shown::Withdrawn(before), None, Draft::default()))
 }

@@ -5,6 +5,7 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use node::Thinned;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, interval, sleep};
 
 /// After a failure to accept (no file descriptors left), how long to wait for some to be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -24,6 +25,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let (stop, stopped) = watch::channel(());
+    let troubles = troubles();
+    let mut flush = interval(node::WINDOW);
     let mut shutdown = pin!(shutdown);
     loop {
         let next = async {
@@ -37,16 +40,22 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: impl 
                     tokio::spawn(connection(tcp, address, router.clone(), place, stopped.clone()));
                 }
                 (_, Err(error)) => {
-                    tracing::warn!(kind = ?error.kind(), "a visitor's connection could not be accepted");
+                    troubles.note(error.kind(), error.to_string(), Instant::now().into_std());
                     sleep(ACCEPT_PAUSE).await;
                 }
                 (Err(_), Ok(_)) => break,
             },
+            now = flush.tick() => troubles.flush(now.into_std()),
         }
     }
     drop((listener, stopped));
     let _ = stop.send(());
     let _ = tokio::time::timeout(Duration::from_secs(STOP_SECONDS), stop.closed()).await;
+}
+
+/// What fails as long as visitors hold every file descriptor, and is tried again [`ACCEPT_PAUSE`] later.
+fn troubles() -> Thinned<io::ErrorKind> {
+    Thinned::new("a visitor's connection could not be accepted", "more visitors' connections could not be accepted")
 }
 
 async fn connection(
@@ -125,5 +134,47 @@ impl AsyncWrite for Patient {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Captured;
+    use std::fs::File;
+    use std::process::Command;
+
+    /// Tells a run of a test that it may open few files only.
+    const FEW_FILES: &str = "WEBIZEN_TEST_FEW_FILES";
+
+    #[tokio::test]
+    async fn visitors_for_whom_no_descriptor_is_left_are_one_line_in_the_log() {
+        if std::env::var_os(FEW_FILES).is_none() {
+            return with_few_files(
+                "web::serve::tests::visitors_for_whom_no_descriptor_is_left_are_one_line_in_the_log",
+            );
+        }
+        let (captured, _guard) = Captured::start();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _visitor = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut held = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            held.push(file);
+        }
+        // As long as it takes to try ten times.
+        serve(listener, Router::new(), sleep(10 * ACCEPT_PAUSE)).await;
+        let log = captured.text();
+        assert_eq!(log.matches("a visitor's connection could not be accepted").count(), 1, "{log}");
+        assert!(log.contains("Too many open files"), "{log}");
+    }
+
+    /// Runs this test again in a process of its own, so that no other test runs out of files.
+    fn with_few_files(name: &str) {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());
+        let output = command.args(["--exact", name, "--nocapture"]).env(FEW_FILES, "1").output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
     }
 }

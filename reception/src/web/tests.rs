@@ -1,6 +1,8 @@
 //! The whole page over real TCP, with a vault at the other end of a real link.
 
 mod kept;
+mod unlisted;
+mod watchers;
 mod words;
 
 use super::*;
@@ -43,7 +45,7 @@ struct Desk {
     /// What asking for the owner's words gets.
     hushed: Arc<Mutex<Option<Refused>>>,
     sent: &'static [u8],
-    /// A filing or an answer is taken, and its reply never comes.
+    /// A filing, an answer or a withdrawal is taken, and its reply never comes.
     broken: Arc<AtomicBool>,
 }
 
@@ -80,6 +82,11 @@ impl Desk {
     fn view(&self, ticket: &TicketHash) -> View {
         self.views.lock().unwrap().get(ticket).cloned().unwrap_or(View::Closed)
     }
+
+    /// The way back for a reply, unless it is never to come.
+    fn unbroken(&self, out: ReplyWriter) -> Option<ReplyWriter> {
+        (!self.broken.load(Ordering::Relaxed)).then_some(out)
+    }
 }
 
 impl Handler for Desk {
@@ -88,9 +95,7 @@ impl Handler for Desk {
             Call::File(filing) => {
                 self.views.lock().unwrap().insert(filing.ticket, View::Waiting);
                 self.filed.lock().unwrap().push(filing);
-                if self.broken.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
+                let Some(out) = self.unbroken(out) else { return Ok(()) };
                 out.reply(&Reply::Filed).await
             }
             Call::Forward { ticket, sealed } => {
@@ -118,14 +123,13 @@ impl Handler for Desk {
             }
             Call::Answer { ticket, question, text } => {
                 self.answered.lock().unwrap().push((question, text.as_str().to_owned()));
-                if self.broken.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
+                let Some(out) = self.unbroken(out) else { return Ok(()) };
                 self.views.lock().unwrap().insert(ticket.hash(), View::Waiting);
                 out.reply_padded(&Reply::View(View::Waiting), limits::STATUS_REPLY).await
             }
             Call::Withdraw { ticket } => {
                 self.views.lock().unwrap().remove(&ticket.hash());
+                let Some(out) = self.unbroken(out) else { return Ok(()) };
                 out.reply_padded(&Reply::View(View::Closed), limits::STATUS_REPLY).await
             }
             Call::Collect { offset, .. } => {
@@ -381,7 +385,8 @@ async fn strange_requests_get_clear_pages() {
         ("GET /nothing", "", "404"),
         ("DELETE /ask", "", "405"),
         ("POST /requests", "question=&purpose=", "422"),
-        ("POST /requests", "item=00000000000000000000000000000000&purpose=x", "404"),
+        ("GET /requests/new?item=00000000000000000000000000000000", "", "404"),
+        ("POST /requests", "item=0&purpose=x", "404"),
     ];
     for (line, body, expected) in rows {
         let response = front.send(line, "", body).await;

@@ -2,7 +2,7 @@
 
 use crate::endpoint::Link;
 use crate::error::{CallError, LinkError};
-use crate::stream::{Inbox, Outbox, progress};
+use crate::stream::{Inbox, Outbox};
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use shared::frame::{self, FrameError};
@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::timeout;
 
 /// Pieces of a payload that are fetched from QUIC at once; each is at most a packet.
 const PIECES: usize = 32;
@@ -25,18 +26,20 @@ impl Link {
     /// reply the body is empty. Dropping the future takes the call back, which the peer may notice too late.
     ///
     /// # Errors
-    /// [`CallError`]; whether the call was carried out is then unknown, unless the error is in our own frame.
+    /// [`CallError`]; whether the call was carried out is then unknown, unless the error is in our own frame or
+    /// [`CallError::Busy`]: then it was not sent.
     pub async fn call(&self, call: &Call) -> Result<(Reply, Body), CallError> {
         let frame = Bytes::from(frame::encode(call)?);
-        let stall = Some(self.timing().stall);
-        let (send, receive) = progress(stall, self.quic().open_bi()).await?.map_err(|e| self.explain(e))?;
+        let limit = self.timing().stall;
+        let opened = timeout(limit, self.quic().open_bi()).await.map_err(|_| CallError::Busy(limit))?;
+        let (send, receive) = opened.map_err(|e| self.explain(e))?;
         let (mut out, mut inbox) = (Outbox::new(self.clone(), send), Inbox::new(self.clone(), receive));
         let sent = out.write(frame).await;
         if sent.is_ok() {
             out.finish();
         }
         // A peer that stopped reading may have said why.
-        let reply = match (inbox.frame(stall).await, sent) {
+        let reply = match (inbox.frame(Some(limit)).await, sent) {
             (Ok(reply), _) => reply,
             (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(error),
         };

@@ -317,6 +317,9 @@ pub enum CallError {
     /// What we would send, or what the peer sent, is no frame of this protocol.
     #[error("the link carried {0}; if it recurs, compare both versions")]
     Frame(#[from] FrameError),
+    /// No stream was free for so long: [`shared::limits::CALLS`] are in progress. Nothing was sent.
+    #[error("the link had no room for another call for {} s; ask again", .0.as_secs_f32())]
+    Busy(Duration),
     /// No byte moved for so long.
     #[error("the peer made no progress for {} s and was given up", .0.as_secs_f32())]
     Stalled(Duration),

@@ -76,13 +76,21 @@ impl FileError {
     }
 }
 
-/// Makes `path` and what is missing above it, 0700. A folder that exists stays as it is, unless others may write to it.
+/// Makes `path` and what is missing above it, 0700, and waits until each is on disk: what is flushed inside would be lost with the
+/// name of a folder above it. A folder that exists stays as it is, unless others may write to it.
 ///
 /// # Errors
-/// [`FileError::FolderMode`] when others may write to it, [`FileError::Io`].
+/// [`FileError::FolderMode`] when others may write to it, [`FileError::Io`]. A folder whose name could not be flushed is taken
+/// away again, so that the next try flushes it.
 pub fn make_folder(path: &Path) -> Result<(), FileError> {
-    if !path.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(MAKE, path))?;
+    let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    for folder in missing.collect::<Vec<_>>().into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Ok(()) => sync_folder(folder).inspect_err(|_| drop(fs::remove_dir(folder)))?,
+            // Another process has made it meanwhile.
+            Err(_) if folder.is_dir() => {}
+            Err(error) => return Err(failed(MAKE, path)(error)),
+        }
     }
     let mode = fs::metadata(path).map_err(failed("look at", path))?.mode() & 0o7777;
     if mode & 0o022 != 0 {
@@ -130,7 +138,10 @@ pub fn temporary(path: &Path) -> PathBuf {
 /// # Errors
 /// [`FileError::Io`]
 pub fn sync_folder(path: &Path) -> Result<(), FileError> {
-    let folder = path.parent().unwrap_or(path);
+    let folder = match path.parent() {
+        Some(here) if here.as_os_str().is_empty() => Path::new("."),
+        parent => parent.unwrap_or(path),
+    };
     File::open(folder).and_then(|f| f.sync_all()).map_err(failed("flush", folder))
 }
 

@@ -370,6 +370,8 @@ fn reception() -> Reception {
         paired_at: samples::at(0),
         link: "up".into(),
         up: true,
+        filed: 500,
+        room_at: Some(samples::at(0)),
     }
 }
 

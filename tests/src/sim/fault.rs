@@ -39,11 +39,13 @@ pub enum Fault {
     SpoolForgotten,
     /// A request is filed twice over.
     FiledTwice,
+    /// What a visitor takes back from a reception's spool stays in it.
+    TakenBackInVain,
 }
 
 impl Fault {
     /// Each that the checker has to notice.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::LostWrite,
         Self::ToldBeforeCommit,
         Self::CountedLate,
@@ -61,5 +63,6 @@ impl Fault {
         Self::AnswerAltered,
         Self::SpoolForgotten,
         Self::FiledTwice,
+        Self::TakenBackInVain,
     ];
 }

@@ -26,6 +26,8 @@ pub struct Front {
     pub courier: Courier,
     /// What it runs on.
     pub power: Power,
+    /// What is wrong with it.
+    pub fault: Fault,
 }
 
 /// From one start to the next fall.
@@ -79,7 +81,7 @@ pub async fn keep(world: Arc<World>, front: usize, mut dice: Dice, fault: Fault)
         if courier.waiting() > 0 {
             world.saw("a reception was started with requests in its spool");
         }
-        world.set_front(front, Some(Front { broker: driver.broker(), courier, power: power.clone() }));
+        world.set_front(front, Some(Front { broker: driver.broker(), courier, power: power.clone(), fault }));
         world.note(&format!("reception {front} starts"));
         let run = tokio::spawn(driver.run(listener, power.off()));
         world.until_off(&format!("reception {front}"), &power, run).await;

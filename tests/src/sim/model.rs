@@ -52,6 +52,8 @@ pub struct Terms {
 struct Request {
     tried: Vec<(Filing, LaneId)>,
     accepted: Option<(Filing, LaneId)>,
+    /// A visitor was told that it has not left its reception and does not wait there any more.
+    never_left: bool,
     /// What receptions have promised to hand over; and whether its visitor's own has.
     kept: Vec<(Filing, LaneId)>,
     promised: bool,
@@ -132,6 +134,15 @@ pub enum Words {
     Question(Nonce, String),
     /// Why not.
     Refusal(String),
+}
+
+/// What a visitor is told of a request that is taken back at its reception.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It was not handed over.
+    Never,
+    /// It may have been.
+    Perhaps,
 }
 
 /// Why no answer came.
@@ -225,6 +236,10 @@ impl Model {
         must(!request.tried.is_empty(), "open, though nobody filed it")?;
         must(!before.released, "open, though it was released before")?;
         must(!before.withdrawn, "open, though it was withdrawn")?;
+        must(
+            !(before.never_left && request.never_left),
+            "open, though its visitor was told that it was not handed over",
+        )?;
         must(!before.revoked || self.rules.cooling > 0, "open, though its release was revoked")?;
         // What is kept may be filed at any time.
         let late = if request.kept.is_empty() { Time::from_unix(0) } else { self.wall.latest() };

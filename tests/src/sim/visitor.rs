@@ -5,9 +5,10 @@
 //! notes what came, and hands it to the model.
 
 use super::dice::Dice;
+use super::fault::Fault;
 use super::front::Front;
 use super::keys::KEYS;
-use super::model::{Called, Delivered, NoAnswer, Words};
+use super::model::{Called, Delivered, Left, NoAnswer, Words};
 use super::world::{Phase, World};
 use reception::driver::{BrokerError, Collected, Filed, NotFiled, Standing, Withdrawn};
 use shared::ids::{CollectionId, ItemId, Nonce, RequestId, Ticket};
@@ -55,7 +56,9 @@ const ACTS: [(u64, Act); 9] = [
 ];
 
 /// The same of whoever was told that the reception keeps the request.
-const PATIENT: [(u64, Act); 4] = [(30, Act::FileAgain), (3, Act::FileOther), (60, Act::Look), (7, Act::Withdraw)];
+const PATIENT: [(u64, Act); 4] = [(12, Act::FileAgain), (3, Act::FileOther), (70, Act::Look), (15, Act::Withdraw)];
+/// The same of whoever was told that it is nowhere any more.
+const DONE: [(u64, Act); 3] = [(80, Act::Look), (10, Act::Withdraw), (10, Act::FileAgain)];
 /// The same of whoever has no answer yet.
 const EAGER: [(u64, Act); 3] = [(85, Act::FileAgain), (5, Act::FileOther), (10, Act::Look)];
 
@@ -96,6 +99,8 @@ impl Visitor {
                 ACTS.as_slice()
             } else if self.world.model().is_promised(filing.ticket) {
                 PATIENT.as_slice()
+            } else if self.world.model().is_taken_back(filing.ticket) {
+                DONE.as_slice()
             } else {
                 EAGER.as_slice()
             };
@@ -293,13 +298,21 @@ impl Visitor {
     async fn withdraw(&self) {
         let called = self.world.model().withdrawing(self.ticket.hash());
         let answer = match self.front(self.front) {
-            Ok(front) => front.courier.withdraw(&self.ticket).await.map_err(no_answer),
+            Ok(front) => {
+                let answer = front.courier.withdraw(&self.ticket).await.map_err(no_answer);
+                if front.fault == Fault::TakenBackInVain && answer == Ok(Withdrawn::Here) {
+                    // Of no matter: it is there again, or it is not.
+                    let _ = front.courier.file(&self.ticket, self.filing.clone()).await;
+                }
+                answer
+            }
             Err(away) => Err(away),
         };
         self.note(&called, &format!("withdraw: {answer:?}"));
         let verdict = match &answer {
             Ok(Withdrawn::Vault(view)) => self.world.model().withdrawn(&called, view),
-            Ok(Withdrawn::Here | Withdrawn::HereAtLeast) => self.world.model().removed(&called),
+            Ok(Withdrawn::Here) => self.world.model().removed(&called, Left::Never),
+            Ok(Withdrawn::HereAtLeast) => self.world.model().removed(&called, Left::Perhaps),
             Err(why) => self.world.model().no_answer(&called, *why),
         };
         self.world.judge(verdict);

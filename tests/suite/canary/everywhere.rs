@@ -179,8 +179,7 @@ impl Scene {
         let send = |path: &str, fields: &[(&str, &str)]| drop(visitor.send(visitor.form(path, fields)));
         ears.panic_vault(oracle, "reply:before#4", &[], || send(&save, &[]));
         ears.panic_vault(oracle, "payload:first", &[], || send(&save, &[]));
-        // The first is at the start.
-        ears.panic_vault(oracle, "checkpoint:after#2", &[], || send("/requests", &question));
+        ears.panic_vault(oracle, "checkpoint:after", &[], || send("/requests", &question));
         ears.world.vault_node().stop();
         ears.world.start_vault(&[]);
         // Else the first call is the delivery of what was kept.

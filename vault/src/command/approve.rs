@@ -192,6 +192,9 @@ impl Owner {
     }
 
     /// The draft's bytes, which must be those that the request names.
+    ///
+    /// # Errors
+    /// [`CommandError::Integrity`] when they are others although the request still has this draft.
     pub(super) fn fetch(&self, id: RequestId, draft: &Draft) -> Result<Vec<u8>, CommandError> {
         let mut desk = Desk::call(&self.socket, &DeskCall::Draft { id })?;
         let DeskReply::Payload { bytes } = desk.reply()? else {
@@ -199,12 +202,26 @@ impl Owner {
         };
         let data = desk.payload(bytes.min(limits::ITEM))?;
         if Digest::of(&data) != draft.payload || data.len() as u64 != draft.bytes {
+            let now = self.case(id)?;
+            if now.draft.as_ref() != Some(draft) {
+                return Err(CommandError::Failed(replaced(&now)));
+            }
             return Err(CommandError::Integrity(
                 "the draft's bytes are not those that it names; nothing was released. Check the store".into(),
             ));
         }
         Ok(data)
     }
+}
+
+/// What to tell an owner who would have read what is not the draft any more.
+fn replaced(now: &Case) -> String {
+    format!(
+        "what would be released was replaced meanwhile, as from another terminal, so nothing was signed or changed here. The \
+         request is {} now: look at it with `vault requests show {}`, then begin again",
+        now.stage,
+        short(now.id)
+    )
 }
 
 /// The days of a release begin when it has cooled off: before that nobody can collect it.

@@ -2,7 +2,7 @@
 
 use super::add::{HEAD, detect};
 use super::approve::nothing_yet;
-use super::describe::framed;
+use super::describe::{Width, framed};
 use super::requests::{Outcome, open, short};
 use super::{CommandError, Owner, failed, said, say, size, tell, unexpected};
 use crate::cli::Terms;
@@ -129,7 +129,7 @@ impl Owner {
             Some(draft) if matches!(draft.subject, Line::Question(_)) => self.editable_draft(case)?,
             Some(_) | None => String::new(),
         };
-        Ok(format!("{earlier}\n{CUT}\nWrite your answer above.\n\n{}", asked(case)))
+        Ok(format!("{earlier}\n{CUT}\nWrite your answer above.\n\n{}", asked(case, Width::of_output()?)))
     }
 }
 
@@ -162,7 +162,8 @@ fn conclude_composed(outcome: Outcome, before: &Case) -> Result<(), CommandError
 }
 
 /// What is asked, and what was said so far, framed.
-pub(super) fn asked(case: &Case) -> String {
+fn asked(case: &Case, width: Width) -> String {
+    let framed = |label, words: &str| framed(label, words, width);
     let (label, words) = match &case.subject {
         Line::Item(title) => ("item", title),
         Line::Question(text) => ("question", text),
@@ -177,8 +178,8 @@ pub(super) fn asked(case: &Case) -> String {
 }
 
 /// An editor's text for words to a visitor.
-pub(super) fn blank(invitation: &str, case: &Case) -> String {
-    format!("\n{CUT}\n{invitation}\n\n{}", asked(case))
+pub(super) fn blank(invitation: &str, case: &Case, width: Width) -> String {
+    format!("\n{CUT}\n{invitation}\n\n{}", asked(case, width))
 }
 
 /// A place for clear text, after the owner was told where it is if that matters.

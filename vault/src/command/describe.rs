@@ -1,12 +1,13 @@
 //! Requests in words, for lists and for reading.
 
-use super::requests::short;
-use super::{Invocation, size};
+use super::requests::{columns, short};
+use super::{CommandError, Invocation, size};
 use crate::desk::Case;
+use crate::prompt::SMALLEST;
 use shared::visible;
 use vault_core::Line;
 
-/// Columns that a described request takes, and those before its values.
+/// Columns that a described request takes at the most, and those before its values.
 const WIDTH: usize = 79;
 const LABEL: usize = 11;
 /// Columns of the longest stage that there is, and of a day.
@@ -20,6 +21,35 @@ pub(super) enum Reader {
     Program,
     /// For a person, before so many columns; the longest stage in the list takes so many.
     Person { columns: usize, stage: usize },
+}
+
+/// Columns that framed words may take. A terminal would break a wider row itself, and what it breaks off would stand without
+/// a frame where our own lines begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Width(usize);
+
+impl Width {
+    /// What fits where standard output goes.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] when that is a terminal on which nothing would be asked either.
+    pub(super) fn of_output() -> Result<Self, CommandError> {
+        Self::within(columns())
+    }
+
+    /// What fits a terminal of so many columns, or one that nobody knows.
+    fn within(columns: Option<usize>) -> Result<Self, CommandError> {
+        match columns {
+            None => Ok(Self(WIDTH)),
+            Some(columns) if columns < SMALLEST.columns => Err(CommandError::Refused(format!(
+                "terminal too small: in {columns} columns a visitor's words could pass for ours. Make the window at least {} \
+                 columns wide and ask again",
+                SMALLEST.columns
+            ))),
+            // The last column stays free, as in lists.
+            Some(columns) => Ok(Self(WIDTH.min(columns - 1))),
+        }
+    }
 }
 
 /// A request in one line of a list, in which a person gets what was asked shortened.
@@ -46,7 +76,8 @@ pub(super) fn listed(case: &Case, reader: Reader) -> String {
 }
 
 /// A request in lines to print. What a visitor wrote is framed, so that no line of it can pass for one of ours.
-pub(super) fn describe(case: &Case, invocation: &Invocation) -> Vec<String> {
+pub(super) fn describe(case: &Case, invocation: &Invocation, width: Width) -> Vec<String> {
+    let framed = |label, words: &str| framed(label, words, width);
     let (asked, words) = match &case.subject {
         Line::Item(title) => ("item", title.as_str()),
         Line::Question(text) => ("question", text.as_str()),
@@ -101,8 +132,8 @@ pub(super) fn describe(case: &Case, invocation: &Invocation) -> Vec<String> {
 }
 
 /// A stranger's or the owner's words, framed so that no line of them can pass for one of ours.
-pub(super) fn framed(label: &str, words: &str) -> Vec<String> {
-    let rows = visible::rows(words.as_bytes(), WIDTH - LABEL).enumerate();
+pub(super) fn framed(label: &str, words: &str, width: Width) -> Vec<String> {
+    let rows = visible::rows(words.as_bytes(), width.0.saturating_sub(LABEL)).enumerate();
     rows.map(|(i, row)| format!("{:<LABEL$}{row}", if i == 0 { label } else { "" })).collect()
 }
 
@@ -154,6 +185,30 @@ mod tests {
         }
         let wide = listed(&case("released", long, 0), Reader::Person { columns: 200, stage: 8 });
         assert!(wide.ends_with(long), "{wide}");
+    }
+
+    #[test]
+    fn described_words_fit_the_terminal_and_stay_framed() {
+        let invocation = Invocation::new("vault", None);
+        let words = format!("maple {} {}\nmaple", "\u{6771}maple\u{301}".repeat(40), "maple ".repeat(60));
+        for (columns, most) in [(Some(40), 39), (Some(60), 59), (Some(80), 79), (Some(200), 79), (None, 79)] {
+            let width = Width::within(columns).unwrap();
+            let mut case = case("released", &words, 0);
+            (case.purpose, case.contact) = (words.clone(), Some(words.clone()));
+            (case.question, case.refusal) = (Some(words.clone()), Some(words.clone()));
+            let talk = serde_json::json!([{ "question": words, "answer": words, "at": Time::from_unix(0) }]);
+            case.talk = serde_json::from_value(talk).unwrap();
+            let lines = describe(&case, &invocation, width);
+            let quoted: Vec<&String> = lines.iter().filter(|line| line.contains(['\u{2502}', '\u{250a}'])).collect();
+            assert!(lines.iter().all(|line| !line.contains("maple") || quoted.contains(&line)), "{lines:#?}");
+            let widest = quoted.iter().map(|line| line.chars().map(visible::columns).sum::<usize>()).max().unwrap();
+            assert!((most - 10..=most).contains(&widest), "{widest} of {columns:?}: {quoted:#?}");
+        }
+        for columns in [1, 11, 34, 39] {
+            let error = Width::within(Some(columns)).unwrap_err();
+            assert_eq!(error.code(), node::exit::REFUSED);
+            assert!(error.to_string().contains("at least 40 columns wide"), "{error}");
+        }
     }
 
     #[test]

@@ -5,39 +5,52 @@ use shared::markdown::Tamed;
 use shared::publication::{Bundle, Document, Entry};
 use shared::visible;
 
-/// Names of pages and titles, in the order of the bundles.
+/// The owner's name, names of pages, titles and what kinds of file these are, in the order of the bundles.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
+    name_new: Option<String>,
+    name_old: Option<String>,
     added: Vec<String>,
     changed: Vec<String>,
     removed: Vec<String>,
     titles_added: Vec<String>,
     titles_removed: Vec<String>,
+    types: Vec<String>,
 }
 
 impl Difference {
     pub(super) fn between(old: &Bundle, new: &Bundle) -> Self {
+        // By name, so that nothing which a bundle comes to hold is left out.
+        let Bundle { version: _, name, documents, catalogue } = new;
+        let renamed = (*name != old.name).then_some([name, &old.name]);
+        let [name_new, name_old] = [0, 1].map(|which| renamed.map(|names| names[which].as_str().to_owned()));
         let held = |page: &Document| old.documents.iter().find(|old| old.path == page.path);
-        let (kept, added): (Vec<_>, Vec<_>) = new.documents.iter().partition(|page| held(page).is_some());
-        let gone = old.documents.iter().filter(|old| new.documents.iter().all(|page| page.path != old.path));
+        let (kept, added): (Vec<_>, Vec<_>) = documents.iter().partition(|page| held(page).is_some());
+        let gone = old.documents.iter().filter(|old| documents.iter().all(|page| page.path != old.path));
         let paths = |pages: Vec<&Document>| pages.into_iter().map(|page| page.path.clone()).collect();
         Self {
+            name_new,
+            name_old,
             added: paths(added),
             changed: paths(kept.into_iter().filter(|page| held(page) != Some(page)).collect()),
             removed: paths(gone.collect()),
-            titles_added: without(&new.catalogue, &old.catalogue),
-            titles_removed: without(&old.catalogue, &new.catalogue),
+            titles_added: without(catalogue, &old.catalogue),
+            titles_removed: without(&old.catalogue, catalogue),
+            types: catalogue.iter().filter_map(|entry| retyped(entry, &old.catalogue)).collect(),
         }
     }
 
     /// What there is of it, under our words for it.
     fn parts(&self) -> Vec<(&'static str, String)> {
         let parts = [
+            ("new name", self.name_new.as_slice()),
+            ("old name", self.name_old.as_slice()),
             ("added", &self.added),
             ("changed", &self.changed),
             ("removed", &self.removed),
             ("new titles", &self.titles_added),
             ("old titles", &self.titles_removed),
+            ("new types", &self.types),
         ];
         parts
             .into_iter()
@@ -51,6 +64,13 @@ impl Difference {
 fn without(entries: &[Entry], others: &[Entry]) -> Vec<String> {
     let there = |entry: &Entry| others.iter().any(|other| other.id == entry.id && other.title == entry.title);
     entries.iter().filter(|entry| !there(entry)).map(|entry| entry.title.as_str().to_owned()).collect()
+}
+
+/// The title of an entry that the other list has as another kind of file, with both kinds.
+fn retyped(entry: &Entry, others: &[Entry]) -> Option<String> {
+    let Entry { id, title, media_type } = entry;
+    let other = others.iter().find(|other| other.id == *id && other.media_type != *media_type)?;
+    Some(format!("{} ({}, was {})", title.as_str(), media_type.as_str(), other.media_type.as_str()))
 }
 
 /// What the owner has to know before reading a publication: what it changes, and what of it is not shown as it was written.
@@ -172,6 +192,36 @@ mod tests {
             Notice::of(Some(&one), &again).lines(),
             ["The same pages and titles are out already, as version 1."]
         );
+    }
+
+    #[test]
+    fn another_name_and_other_kinds_of_file_are_said() {
+        let old = bundle(3, &[("a.md", "1")], &[(1, "CV"), (2, "Letter"), (3, "Notes")]);
+        let mut new = Bundle { version: 4, name: Text::new("Mira Sample").unwrap(), ..old.clone() };
+        new.catalogue[0].media_type = Text::new("application/pdf").unwrap();
+        new.catalogue[1].media_type = Text::new("text/html").unwrap();
+        new.catalogue[1].title = Text::new("Reference").unwrap();
+        assert_eq!(
+            Notice::of(Some(&old), &new).lines(),
+            [
+                "It takes the place of version 3, which is out now. What changes:",
+                "  new name    Mira Sample",
+                "  old name    Mira",
+                "  new titles  Reference",
+                "  old titles  Letter",
+                "  new types   CV (application/pdf, was text/plain), Reference (text/html, was text/plain)",
+            ]
+        );
+        for changed in [
+            Bundle { name: new.name.clone(), ..old.clone() },
+            Bundle {
+                catalogue: vec![new.catalogue[0].clone(), old.catalogue[1].clone(), old.catalogue[2].clone()],
+                ..old.clone()
+            },
+        ] {
+            let said = Notice::of(Some(&old), &changed).lines();
+            assert!(said.len() > 1 && said[0].ends_with("What changes:"), "{said:?}");
+        }
     }
 
     #[test]

@@ -270,10 +270,10 @@ fn report(paths: &Paths, config: &Config, signers: &Signers, invocation: &Invoca
     }
     writeln!(out, "log            {}", config.origin)?;
     writeln!(out)?;
-    writeln!(out, "The store key lies beside the store: it protects a stolen backup, not a")?;
-    writeln!(out, "stolen disk. Under systemd, pass it as the credential store-key instead and")?;
-    writeln!(out, "remove the file. Back up both folders whole, while the vault is stopped: without the")?;
-    writeln!(out, "store key or the owner's key, what is in the store is lost.")?;
+    writeln!(out, "The store key lies beside the store: whoever has both can read it. Under systemd, pass it")?;
+    writeln!(out, "as the credential store-key instead and remove the file. Back up both folders while the")?;
+    writeln!(out, "vault is stopped, and keep the store key and the owner's key apart from that copy: it")?;
+    writeln!(out, "cannot be read without the first, and nothing can be released without the second.")?;
     writeln!(out)?;
     let (serve, pair) = (invocation.line("serve"), invocation.line("pair \"LINE THAT `reception id` PRINTED\""));
     writeln!(out, "Next, start the vault and leave it running:\n  {serve}")?;

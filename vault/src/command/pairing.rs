@@ -3,6 +3,7 @@
 use super::{CommandError, Invocation, Owner, say, say_json, tell, unexpected};
 use crate::cli::Output;
 use crate::desk::{Desk, DeskCall, DeskReply, Reception};
+use shared::limits;
 use shared::pairing::{ReceptionLine, VaultLine};
 use std::io::Read as _;
 
@@ -55,11 +56,13 @@ impl Owner {
     }
 }
 
-fn describe(reception: &Reception, invocation: &Invocation) -> [String; 3] {
+fn describe(reception: &Reception, invocation: &Invocation) -> [String; 4] {
+    let room = reception.room_at.map_or_else(String::new, |at| format!("; it may file more at {at}"));
     [
         format!("{}  {}  paired {}", reception.name, reception.address, reception.paired_at),
         format!("  pin   {}", reception.pin),
         format!("  link  {}", invocation.complete(&reception.link)),
+        format!("  day   {} of {} requests{room}", reception.filed, limits::LANE_DAY),
     ]
 }
 
@@ -86,9 +89,12 @@ mod tests {
             paired_at: Time::from_unix(0),
             link: "another node answers\u{202E}: run `vault pair` here with its line".into(),
             up: false,
+            filed: 500,
+            room_at: Some(Time::from_unix(86_400)),
         };
-        let [_, _, link] = describe(&reception, &Invocation::new("vault", Some(Path::new("/srv/it's v"))));
+        let [_, _, link, day] = describe(&reception, &Invocation::new("vault", Some(Path::new("/srv/it's v"))));
         let hint = r#"`vault --home '/srv/it'"'"'s v' pair`"#;
         assert_eq!(link, format!("  link  another node answers\\{{U+202E}}: run {hint} here with its line"));
+        assert_eq!(day, "  day   500 of 500 requests; it may file more at 1970-01-02T00:00:00Z");
     }
 }

@@ -1,6 +1,6 @@
 //! `vault requests`: ls, show, and the way to the other commands about requests.
 
-use super::describe::{Reader, describe, listed};
+use super::describe::{Reader, Width, describe, listed};
 use super::{CommandError, Owner, say, say_json, unexpected};
 use crate::cli::{self, Output, Requests};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
@@ -98,7 +98,7 @@ impl Owner {
         if output.json {
             return say_json(&case);
         }
-        describe(&case, &self.invocation).iter().try_for_each(|line| say(line))
+        describe(&case, &self.invocation, Width::of_output()?).iter().try_for_each(|line| say(line))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::driver::{self, Driver};
 use crate::lanes::{LinkThread, Links};
 use crate::paths::Paths;
-use crate::store::{self, Writer};
+use crate::store::Writer;
 use node::files;
 use sd_notify::NotifyState;
 use std::sync::Arc;
@@ -52,8 +52,6 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
         let vault = started.vault;
         // Before anybody can know that the vault runs, and ask it to stop.
         let signals = Signals::listen().map_err(io)?;
-        let swept = vault.writer.act(|t| t.sweep_uploads().map(store::Done::quiet)).await;
-        swept.map_err(StartError::from)?;
         let listener = bind(&socket)?;
         let (store, told) = (&driver.store, &driver.told);
         let mut parts = JoinSet::new();

@@ -1,6 +1,6 @@
 //! `vault requests watch`: waits, and takes requests one after another.
 
-use super::describe::describe;
+use super::describe::{Width, describe};
 use super::requests::{Outcome, Which, open, short};
 use super::words::Purpose;
 use super::{CommandError, Owner, say, tell};
@@ -100,8 +100,9 @@ impl Owner {
     }
 
     fn take_question(&self, terminal: &mut Terminal, case: &Case, terms: &Terms) -> Result<Outcome, CommandError> {
+        let described = describe(case, &self.invocation, Width::of_output()?);
         say("")?;
-        describe(case, &self.invocation).iter().try_for_each(|line| say(line))?;
+        described.iter().try_for_each(|line| say(line))?;
         say("")?;
         let unwritten = Words { key: terms.key.clone(), ..Words::default() };
         loop {

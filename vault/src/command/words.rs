@@ -2,7 +2,7 @@
 
 use super::approve::who_asks;
 use super::compose::blank;
-use super::describe::describe;
+use super::describe::{Width, describe};
 use super::requests::{Outcome, conclude, open, short, still_open, undecided};
 use super::{CommandError, Owner, say, unexpected, watch};
 use crate::cli::{Terms, Words};
@@ -55,7 +55,7 @@ impl Owner {
         let case = self.case(self.find(id)?)?;
         still_open(&case)?;
         if !yes {
-            describe(&case, &self.invocation).iter().try_for_each(|line| say(line))?;
+            describe(&case, &self.invocation, Width::of_output()?).iter().try_for_each(|line| say(line))?;
             say("Repeats in the same words from the same contact are refused for a week.")?;
             if !watch::confirmed(&open()?, &case)? {
                 return Err(undecided());
@@ -83,11 +83,13 @@ impl Owner {
         };
         match &words.text {
             Some(text) => speak(text),
-            None => self.write(&blank(purpose.invitation(), case), "txt", |text| match speak(text)? {
-                // So that they are kept.
-                Outcome::Later => Err(undecided()),
-                outcome @ (Outcome::Signed | Outcome::Refused) => Ok(outcome),
-            }),
+            None => {
+                self.write(&blank(purpose.invitation(), case, Width::of_output()?), "txt", |text| match speak(text)? {
+                    // So that they are kept.
+                    Outcome::Later => Err(undecided()),
+                    outcome @ (Outcome::Signed | Outcome::Refused) => Ok(outcome),
+                })
+            }
         }
     }
 

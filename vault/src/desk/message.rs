@@ -303,6 +303,10 @@ pub(crate) struct Reception {
     /// How the link stands, in words.
     pub(crate) link: String,
     pub(crate) up: bool,
+    /// How many requests it has filed within a day.
+    pub(crate) filed: usize,
+    /// When there is room for more, if that is as many as may be.
+    pub(crate) room_at: Option<Time>,
 }
 
 /// What `evidence export` writes out.

@@ -19,6 +19,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use vault_core::{Brake, Input, Rejected, Signed, Stage, State};
 
+/// Seconds.
+const DAY: u64 = 86_400;
+
 /// Serves the desk until the process ends. Only users that the configuration names are heard.
 pub(crate) async fn serve(listener: UnixListener, vault: Arc<Vault>, links: Links) {
     loop {
@@ -385,7 +388,12 @@ impl Desk {
 
     async fn receptions(&mut self) -> Result<Option<DeskReply>, Failure> {
         let vault = self.vault.clone();
-        for lane in blocking(move || vault.readers.read(store::lanes)).await? {
+        let now = vault.clock.now().time;
+        let counted = move |c: &rusqlite::Connection| {
+            let lanes = store::lanes(c)?.into_iter();
+            lanes.map(|lane| Ok((store::filed_today(c, lane.id, now)?, lane))).collect::<Result<Vec<_>, _>>()
+        };
+        for (count, lane) in blocking(move || vault.readers.read(counted)).await? {
             let standing = self.links.get(lane.id);
             let reception = Reception {
                 name: lane.line.name.as_str().into(),
@@ -394,6 +402,8 @@ impl Desk {
                 paired_at: lane.paired_at,
                 link: standing.words,
                 up: standing.up,
+                filed: count.filed,
+                room_at: count.first.filter(|_| count.filed >= limits::LANE_DAY).map(|first| first.plus(DAY)),
             };
             self.item_of_list(&DeskReply::Reception(Box::new(reception))).await?;
         }

@@ -57,16 +57,36 @@ async fn a_pairing_that_has_ended_leaves_nothing_of_its_link() {
     let (lanes, _stop) = lanes(&Failing::default());
     let key = ed25519_dalek::SigningKey::from_bytes(&[8; 32]);
     let witness = VerifierKey::of(Origin::new("front.example.org/w").unwrap(), &key);
-    let line = format!(
-        "webizen-reception v1 name=front address=front.example.org:7443 pin={} witness={witness}",
-        Digest::of(b"front")
-    );
-    let line = line.parse().unwrap();
-    let lane = Lane { id: LANE, line, paired_at: Time::from_unix(0) };
-    let mut running = Running::from([(LANE, (lane, tokio::spawn(std::future::pending())))]);
-    assert!(lanes.links.set(LANE, Standing::up("up: front".into())));
-    lanes.renew(&mut running, Vec::new());
-    assert!(running.is_empty());
-    let standing = lanes.links.get(LANE);
-    assert_eq!((standing.up, &standing.words[..]), (false, "dialling; no answer yet"));
+    let lane = |address: &str| {
+        let pin = Digest::of(b"front");
+        let line = format!("webizen-reception v1 name=front address={address}:7443 pin={pin} witness={witness}");
+        Lane { id: LANE, line: line.parse().unwrap(), paired_at: Time::from_unix(0) }
+    };
+    // To be told the reception: another address is no end of the pairing.
+    for (left, ended) in [(vec![], true), (vec![lane("elsewhere.example.org")], false)] {
+        let (mut tasks, unpaired) = (JoinSet::new(), Unpaired::default());
+        let task = tasks.spawn(std::future::pending());
+        let old = Running { lane: lane("front.example.org"), task, unpaired: unpaired.clone() };
+        let mut running = HashMap::from([(LANE, old)]);
+        assert!(lanes.links.set(LANE, Standing::up("up: front".into())));
+        lanes.renew(&mut running, &mut tasks, left.clone());
+        assert_eq!((running.len(), unpaired.load(Ordering::Acquire)), (left.len(), ended));
+        assert!(tasks.join_next().await.unwrap().unwrap_err().is_cancelled());
+        let standing = lanes.links.get(LANE);
+        assert_eq!((standing.up, &standing.words[..]), (false, "dialling; no answer yet"));
+    }
+}
+
+/// Who is given up is not missed; who fails is.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_fails_is_noticed_and_one_that_is_given_up_is_not() {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(std::future::pending::<()>()).abort();
+    assert!(timeout(AGAIN, failed(&mut tasks)).await.is_err());
+    tasks.spawn(std::future::pending());
+    tasks.spawn(async { panic!("planted") });
+    timeout(AGAIN, failed(&mut tasks)).await.unwrap();
+    // One that ends by itself has failed too: none of them has an end.
+    tasks.spawn(async {});
+    timeout(AGAIN, failed(&mut tasks)).await.unwrap();
 }

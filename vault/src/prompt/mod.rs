@@ -16,6 +16,7 @@ mod waiting;
 mod words;
 
 pub(crate) use pager::{Answer, PromptError, Timing, ask};
+pub(crate) use screen::SMALLEST;
 pub(crate) use sheet::{Body, Deed, Section, Sheet};
 pub(crate) use signals::{LastAct, hold, last_act, supervise, undisturbed};
 pub(crate) use terminal::{TTY, Terminal};

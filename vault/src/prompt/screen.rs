@@ -12,7 +12,7 @@ use shared::statement::{
 use shared::visible;
 
 /// Below this many columns or rows nothing is asked.
-pub(super) const SMALLEST: Size = Size { columns: 40, rows: 10 };
+pub(crate) const SMALLEST: Size = Size { columns: 40, rows: 10 };
 /// Columns of a label; 80 columns then hold a SHA-256 in one row, however wide its frame is.
 const LABEL: usize = 11;
 /// Columns before a framed value: space, label, space, frame, space.

@@ -21,16 +21,16 @@ pub(crate) use items::list as items;
 pub use lanes::Lane;
 pub(crate) use lanes::list as lanes;
 pub(crate) use log::{Tip, frontier, keys_logged, proven};
-pub(crate) use open::{OpenError, StoreKey, create, every_file, keep_tidy, open, reader};
+pub(crate) use open::{OpenError, StoreKey, create, every_file, keep_tidy, open, reader, settle};
 pub(crate) use payloads::{Cursor, Upload, UploadError, Uploaded, Verified, check_payloads, preview, redeem};
 pub(crate) use publications::{each as each_publication, newest_version};
-pub(crate) use requests::{due, find, list as requests, nonce, repeats};
+pub(crate) use requests::{due, filed_today, find, list as requests, nonce, repeats};
 pub(crate) use standing::{OwnKeys, begin, read as standing};
 pub(crate) use transaction::Ground;
 #[cfg(test)]
 pub(crate) use transaction::Transaction;
 pub use writer::WriteError;
-pub(crate) use writer::{Done, Hooks, Writer};
+pub(crate) use writer::{Hooks, Writer};
 
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};

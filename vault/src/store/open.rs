@@ -3,7 +3,9 @@
 use node::files::{self, FileError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs::OpenOptions;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
@@ -29,6 +31,9 @@ const SCHEMA: &str = include_str!("schema.sql");
 const VERSION: i64 = 4;
 /// Formats that were never released.
 const EARLY: RangeInclusive<i64> = 1..=3;
+
+/// Bytes of the write-ahead log that are written again at once.
+const PIECE: usize = 1 << 20;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +129,31 @@ pub(crate) fn open(path: &Path, key: &StoreKey) -> Result<Connection, OpenError>
     settings(&connection).map_err(|e| explain(path, e))?;
     check(path, &connection)?;
     Ok(connection)
+}
+
+/// Has the disk take the write-ahead log of the store at `path` once more: to be called when the store has been read and found
+/// right, before anybody is told what it holds.
+///
+/// What the last process wrote and could not flush, or died before it flushed, a start reads from the system's memory as if it
+/// were on the disk. No later flush brings it there: after an error the system counts those pages as written. So the same bytes
+/// are written again, and flushed. Nothing in the file changes, and a power loss in between leaves what was there before.
+pub(crate) fn settle(path: &Path) -> Result<(), FileError> {
+    let [_, log, _] = every_file(path);
+    let file = match OpenOptions::new().read(true).write(true).open(&log) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(files::failed("open", &log))?,
+    };
+    let (mut piece, mut at) = (vec![0; PIECE], 0);
+    loop {
+        let read = file.read_at(&mut piece, at).map_err(files::failed("read", &log))?;
+        if read == 0 {
+            break;
+        }
+        file.write_all_at(&piece[..read], at).map_err(files::failed("write", &log))?;
+        at += read as u64;
+    }
+    file.sync_all().map_err(files::failed("flush", &log))?;
+    files::sync_folder(&log)
 }
 
 /// From now on the connection empties the write-ahead log into the store when it is closed.

@@ -118,9 +118,12 @@ impl Transaction<'_> {
         }
     }
 
-    /// Removes one chunk of an upload, or what remains without any. A piece at a time, because the freed pages are overwritten
-    /// by way of the write-ahead log, which wants room on the disk.
+    /// Removes one chunk of an upload, or what remains without any, unless it was made visible. A piece at a time, because the
+    /// freed pages are overwritten by way of the write-ahead log, which wants room on the disk.
     pub(super) fn forget_piece(&mut self, payload: i64) -> Result<Done<()>, WriteError> {
+        if !is_left(self.connection, payload)? {
+            return Ok(Done::quiet(()));
+        }
         let piece = "DELETE FROM chunk WHERE id = (SELECT max(id) FROM chunk WHERE id >= ?1 AND id < ?2)";
         let place = [payload * PLACES, (payload + 1) * PLACES];
         if self.connection.prepare_cached(piece)?.execute(place)? == 0 {
@@ -128,27 +131,17 @@ impl Transaction<'_> {
         }
         Ok(Done::quiet(()))
     }
+}
 
-    /// Removes uploads that never became whole, at the start.
-    pub(crate) fn sweep_uploads(&mut self) -> Result<usize, WriteError> {
-        let mut rows = self.connection.prepare("SELECT id FROM payload WHERE complete = 0")?;
-        let ids = rows.query_map([], |r| r.get(0))?.collect::<Result<Vec<i64>, _>>()?;
-        ids.iter().try_for_each(|id| forget(self.connection, *id))?;
-        Ok(ids.len())
-    }
+/// Uploads that never became whole.
+pub(super) fn left(connection: &Connection) -> Result<Vec<i64>, rusqlite::Error> {
+    connection.prepare("SELECT id FROM payload WHERE complete = 0")?.query_map([], |r| r.get(0))?.collect()
 }
 
 /// Whether an upload's rows are there and never became visible.
 pub(super) fn is_left(connection: &Connection, payload: i64) -> Result<bool, rusqlite::Error> {
     let query = "SELECT complete = 0 FROM payload WHERE id = ?1";
     Ok(connection.prepare_cached(query)?.query_row([payload], |r| r.get(0)).optional()?.unwrap_or(false))
-}
-
-fn forget(connection: &Connection, payload: i64) -> Result<(), rusqlite::Error> {
-    let (first, end) = (payload * PLACES, (payload + 1) * PLACES);
-    connection.execute("DELETE FROM chunk WHERE id >= ?1 AND id < ?2", [first, end])?;
-    connection.execute("DELETE FROM payload WHERE id = ?1", [payload])?;
-    Ok(())
 }
 
 /// Where a reader stands in one payload.

@@ -19,11 +19,33 @@ use vault_core::{
 /// Seconds.
 const DAY: i64 = 86_400;
 
+/// One reception's requests of a day.
+const OF_LANE: &str = "lane = ?1 AND filed_at > ?2 AND filed_at <= ?3";
+
 /// Whether a step's request has no row yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum New {
     Yes,
     No,
+}
+
+/// What one reception has filed within the day before `now`.
+pub(crate) fn filed_today(connection: &Connection, lane: LaneId, now: Time) -> Result<Count, rusqlite::Error> {
+    today(connection, OF_LANE, lane.0, now)
+}
+
+fn today(
+    connection: &Connection,
+    which: &'static str,
+    value: impl rusqlite::ToSql,
+    now: Time,
+) -> Result<Count, rusqlite::Error> {
+    let query = format!("SELECT count(*), min(filed_at) FROM request WHERE {which}");
+    let from = row(now.unix()) - DAY;
+    let (filed, first) = connection
+        .prepare_cached(&query)?
+        .query_row(params![value, from, from + DAY], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Option<i64>>(1)?)))?;
+    Ok(Count { filed: usize::try_from(filed).unwrap_or(usize::MAX), first: first.map(time) })
 }
 
 impl Transaction<'_> {
@@ -46,7 +68,7 @@ impl Transaction<'_> {
         let refused = "SELECT max(refused_at) FROM request WHERE likeness = ?1";
         let refused_at: Option<i64> =
             self.connection.prepare_cached(refused)?.query_row([likeness(filing, lane).0], |r| r.get(0))?;
-        let lane_count = self.today("lane = ?1 AND filed_at > ?2 AND filed_at <= ?3", lane.0)?;
+        let lane_count = self.today(OF_LANE, lane.0)?;
         let contact_count = match contact(filing, lane) {
             Some(contact) => self.today("contact = ?1 AND filed_at > ?2 AND filed_at <= ?3", contact.0)?,
             None => Count::default(),
@@ -56,16 +78,8 @@ impl Transaction<'_> {
         Ok(Before { lane: lane_count, contact: contact_count, vault: vault_count, refused_at })
     }
 
-    /// Requests that were filed within the last day.
-    fn today(&self, which: &'static str, value: impl rusqlite::ToSql) -> Result<Count, WriteError> {
-        let query = format!("SELECT count(*), min(filed_at) FROM request WHERE {which}");
-        let from = row(self.now.time.unix()) - DAY;
-        let found = self
-            .connection
-            .prepare_cached(&query)?
-            .query_row(params![value, from, from + DAY], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Option<i64>>(1)?)));
-        let (filed, first) = found?;
-        Ok(Count { filed: usize::try_from(filed).unwrap_or(usize::MAX), first: first.map(time) })
+    fn today(&self, which: &'static str, value: impl rusqlite::ToSql) -> Result<Count, rusqlite::Error> {
+        today(self.connection, which, value, self.now.time)
     }
 
     /// Moves a request along by one input; answers with the stage reached.

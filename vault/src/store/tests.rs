@@ -11,7 +11,8 @@ mod opening;
 mod payloads;
 mod unseen;
 
-use super::{Done, Ground, Hooks, Readers, StoreKey, Tip, Transaction, Upload, Uploaded, WriteError, Writer};
+use super::writer::Done;
+use super::{Ground, Hooks, Readers, StoreKey, Tip, Transaction, Upload, Uploaded, WriteError, Writer};
 use crate::timekeeper::Timekeeper;
 use shared::ids::{Digest, ItemId, Ticket, TicketHash};
 use shared::message::{Filing, Recipient, Subject};

@@ -6,7 +6,7 @@
 //! of; a crash after it loses only answers, and asking again finds the state.
 
 use super::log::Tip;
-use super::payloads::is_left;
+use super::payloads::{self, is_left};
 use super::transaction::{Ground, Transaction};
 use crate::table::Row;
 use crate::timekeeper::Timekeeper;
@@ -174,7 +174,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when every handle is dropped.
+    /// Starts the thread. It ends when every handle is dropped. What is left of uploads that never became whole is removed
+    /// beside everything else.
     pub(crate) fn start(
         mut connection: Connection,
         ground: Ground,
@@ -196,7 +197,8 @@ impl Writer {
         let (tip, brake) = (Arc::new(RwLock::new(tip)), Arc::new(RwLock::new(brake)));
         let (ending, ended) = watch::channel(());
         let (shared_tip, shared_brake) = (tip.clone(), brake.clone());
-        let leftovers = Leftovers::default();
+        let left = payloads::left(&connection).map_err(std::io::Error::other)?;
+        let leftovers = Leftovers::new(Mutex::new(left));
         let thread = Thread {
             connection,
             ground,
@@ -214,7 +216,7 @@ impl Writer {
     }
 
     /// Has an upload removed, unless it was made visible: a piece at a time, beside everything else, and again and again while
-    /// the disk is full. Whatever that does not come to, the next start does.
+    /// the disk is full. What that does not come to is left to the next start.
     pub(super) fn forget(&self, payload: i64) {
         self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(payload);
         // A thread that waits for its next job sees it; one with a full queue has no need to.

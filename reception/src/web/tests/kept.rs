@@ -58,6 +58,29 @@ async fn a_request_on_a_link_that_breaks_is_kept_and_counts_once() {
     assert!(filed.len() == 2 && filed[0] == filed[1], "the vault sees that it is the same");
 }
 
+#[tokio::test]
+async fn a_withdrawal_on_a_link_that_breaks_is_called_neither_done_nor_undone() {
+    let mut front = Front::connected(PAYLOAD).await;
+    let (path, cookie) = front.file().await;
+    front.desk.broken.store(true, Ordering::Relaxed);
+    let broken = front.send(&format!("POST {path}/withdraw"), &cookie, "").await;
+    assert!(status(&broken) == "503" && broken.0.contains("retry-after: "), "{}", broken.0);
+    for words in ["was withdrawn is not known", "withdraw it once more, which is safe", "id=\"code\""] {
+        assert!(broken.1.contains(words), "{words} is not in {}", broken.1);
+    }
+    front.vault = None;
+    let away = front.send(&format!("POST {path}/withdraw"), &cookie, "").await;
+    assert!(status(&away) == "503" && away.1.contains("this has to wait"), "{}", away.1);
+}
+
+#[tokio::test]
+async fn visitors_can_read_how_long_a_request_stays_here() {
+    let about = Front::open(PAYLOAD).await.send("GET /about", "", "").await;
+    for words in ["It is deleted here once it is there.", "set aside and stays on the disk, still encrypted"] {
+        assert!(about.1.contains(words), "{words} is not in {}", about.1);
+    }
+}
+
 #[test]
 fn what_is_here_no_more_is_called_unseen_only_if_it_never_left() {
     let ticket = Ticket::from_random([7; 32]);

@@ -277,6 +277,20 @@ async fn a_silent_vault_is_given_up_and_an_unanswered_call_is_broken_off() {
 }
 
 #[tokio::test]
+async fn a_call_that_finds_no_room_was_not_sent_and_the_next_may_be() {
+    let (link, mut outcomes) = greeted(impatient(), Timing::default()).await;
+    let mut held = Vec::new();
+    while let Ok(stream) = timeout(Duration::ZERO, link.quic().open_bi()).await {
+        held.push(stream.unwrap());
+    }
+    let error = soon(link.call(&status())).await.err().unwrap();
+    assert!(matches!(error, CallError::Busy(_)), "{error}");
+    assert!(outcomes.try_recv().is_err(), "the vault heard nothing");
+    drop(held);
+    assert_eq!(soon(link.call(&status())).await.unwrap().0, Reply::View(View::Waiting));
+}
+
+#[tokio::test]
 async fn calls_end_with_the_link() {
     let (near, far) = pair(Timing::default(), Timing::default()).await;
     let (report, _outcomes) = mpsc::unbounded_channel();

@@ -1,6 +1,6 @@
 //! Filing, and what receptions keep for the vault.
 
-use super::{Called, Model, NoAnswer, Request, Verdict, must};
+use super::{Called, Left, Model, NoAnswer, Request, Verdict, must};
 use shared::ids::TicketHash;
 use shared::message::{Filing, Refused};
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ impl Model {
         let now = self.wall.earliest(Instant::now());
         let request = self.requests.entry(filing.ticket).or_default();
         request.tried.push((filing.clone(), lane));
+        request.never_left = false;
         request.filed = Some((request.filed.map_or(now, |f| f.0.min(now)), now));
         self.called(filing.ticket)
     }
@@ -70,9 +71,12 @@ impl Model {
         must(rivals, "set aside at the reception without a rival")
     }
 
-    /// It was taken back at the reception, and the vault could not be asked.
-    pub fn removed(&mut self, called: &Called) -> Verdict {
-        self.request(called.ticket)?.promised = false;
+    /// It was taken back at the reception, and the vault could not be asked. What was filed once alone is then nowhere, if it has
+    /// not left; what was filed again may have reached the vault before it was kept.
+    pub fn removed(&mut self, called: &Called, left: Left) -> Verdict {
+        let request = self.request(called.ticket)?;
+        request.promised = false;
+        request.never_left = left == Left::Never && request.tried.len() == 1;
         must(!called.calm, "taken back at the reception only, though the vault was there")
     }
 
@@ -90,6 +94,11 @@ impl Model {
     /// Whether a visitor's own reception has promised to hand its request over.
     pub fn is_promised(&self, ticket: TicketHash) -> bool {
         self.requests.get(&ticket).is_some_and(|request| request.promised)
+    }
+
+    /// Whether its visitor was told that it has not left its reception, and is not there any more.
+    pub fn is_taken_back(&self, ticket: TicketHash) -> bool {
+        self.requests.get(&ticket).is_some_and(|request| request.never_left)
     }
 
     /// It may have been filed at any time until now, and may still be.

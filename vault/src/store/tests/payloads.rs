@@ -71,7 +71,7 @@ async fn what_was_uploaded_in_chunks_is_released_byte_for_byte_from_any_offset()
 }
 
 #[tokio::test]
-async fn an_unfinished_upload_is_seen_by_nobody_and_swept() {
+async fn an_unfinished_upload_is_seen_by_nobody() {
     let place = Place::new();
     let running = place.run();
     running.add("Small", b"small").await;
@@ -92,11 +92,25 @@ async fn an_unfinished_upload_is_seen_by_nobody_and_swept() {
     assert!(running.readers.read(|c| preview(c, &draft)).unwrap().is_none());
     assert_eq!(running.readers.read(crate::store::items).unwrap().len(), 1);
     assert_eq!(running.count("SELECT count(*) FROM chunk"), 3);
-    // What the start of a vault removes that was killed.
-    assert_eq!(running.act(|t| t.sweep_uploads().map(super::Done::quiet)).await.unwrap(), 1);
-    assert_eq!(running.act(|t| t.sweep_uploads().map(super::Done::quiet)).await.unwrap(), 0);
-    let left = ["SELECT count(*) FROM chunk", "SELECT count(*) FROM payload"].map(|query| running.count(query));
-    assert_eq!(left, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_start_removes_what_a_killed_vault_left_of_an_upload_and_nothing_else() {
+    let place = Place::new();
+    let running = place.run();
+    running.add("Whole", &noise(CHUNK + 3)).await;
+    running.stop();
+    let killed = "INSERT INTO payload (id, bytes, complete) VALUES (77, 0, 0); \
+                  INSERT INTO chunk (id, data) VALUES (77 * 1024, x'01'), (77 * 1024 + 1, x'02')";
+    crate::store::open::connection(&place.file(), &place.key()).execute_batch(killed).unwrap();
+    let running = place.run();
+    running.until("SELECT count(*) FROM payload WHERE complete = 0", 0);
+    let kept = ["SELECT count(*) FROM chunk", "SELECT count(*) FROM payload"].map(|query| running.count(query));
+    assert_eq!(kept, [2, 1]);
+    // Nor does a look that failed, and so took what is visible for what is left.
+    let whole: i64 = running.count("SELECT id FROM payload");
+    running.act(move |t| t.forget_piece(whole)).await.unwrap();
+    assert_eq!(["SELECT count(*) FROM chunk", "SELECT count(*) FROM payload"].map(|q| running.count(q)), kept);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The life of a reception on a disk that fails: what it keeps for a vault that is away, and what it publishes.
 
-use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, TRIES, borrowed, hollow, lines};
+use super::trace::{hollow, lines};
+use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, TRIES, borrowed};
 use crate::dice::stream;
 use crate::door::{Ask, Page, Unanswered, request};
 use crate::ledger::Ledger;
@@ -248,8 +249,8 @@ impl super::Bench for Bench<'_> {
         "flush passes state/spool\n",
         "write passes state/publications/incoming/bundle.json\n",
         "flush passes state/publications/incoming/bundle.json\n",
-        "rename passes state/publications/2\n",
-        "rename passes state/publications/current\n",
+        "rename passes state/publications/2 ",
+        "rename passes state/publications/current ",
         "flush passes state/publications\n",
     ];
 

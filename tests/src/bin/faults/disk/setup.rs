@@ -1,6 +1,7 @@
 //! A reception that is set up and paired on a disk that fails: two commands, which say whether what they made will last.
 
-use super::{ERRORS, End, Fault, Ran, Shim, borrowed, hollow, lines};
+use super::trace::{hollow, lines};
+use super::{ERRORS, End, Fault, Ran, Shim, borrowed};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -105,7 +106,7 @@ impl super::Bench for Bench<'_> {
         "flush passes state/witness-key.pem\n",
         "write passes config/reception.toml.new\n",
         "flush passes config/reception.toml.new\n",
-        "rename passes state/vault.line\n",
+        "rename passes state/vault.line ",
         "flush passes state\n",
     ];
 

@@ -1,6 +1,7 @@
 //! The life of a vault on a disk that fails.
 
-use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, borrowed, lines, step};
+use super::trace::{lines, unsettled};
+use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, borrowed, step};
 use crate::dice::stream;
 use crate::door::{Ask, Collected, Door, Stand, Standing, request};
 use crate::ledger::Ledger;
@@ -122,17 +123,22 @@ impl<'a> Bench<'a> {
         if node.runs() { node.stop().code() } else { node.wait_for_end().code() }
     }
 
-    /// A clean start must find all that was acknowledged, and serve.
-    fn afterwards(&mut self, ledger: &Arc<Ledger>) {
+    /// A clean start must find all that was acknowledged, and serve; not before the disk has what the life before it left to
+    /// the system.
+    fn afterwards(&mut self, ledger: &Arc<Ledger>, life: &[String]) {
         self.stand.forget();
-        self.world.vault_node().start(&[]);
-        if !self.ready() {
+        let (trace, home) = (self.world.root().join("trace-afterwards"), self.home());
+        drop(fs::remove_file(&trace));
+        let variables = self.shim.variables(None, &home.join("state"), &trace);
+        self.world.vault_node().start(&borrowed(&variables));
+        let serves = self.ready();
+        self.faults.extend(serves.then(|| unsettled(life, &lines(&trace))).flatten());
+        if !serves {
             let log = self.world.vault_node().log_tail();
             self.faults.push(format!("it does not start again:\n{log}"));
             self.faults.extend(burial(self.world.vault_node()));
             return;
         }
-        let home = self.home();
         let promised = ledger.snapshot();
         let cases = self.handle.block_on(Desk(home.join("run/desk.sock")).cases(true)).unwrap();
         ledger.check(promised, &cases, Log::read(&home).unwrap());
@@ -148,9 +154,9 @@ impl<'a> Bench<'a> {
 
 impl super::Bench for Bench<'_> {
     const SEEN: &'static [&'static str] = &[
-        "write passes store.db\n",
+        "write passes store.db ",
         "flush passes store.db\n",
-        "write passes store.db-wal\n",
+        "write passes store.db-wal ",
         "flush passes store.db-wal\n",
     ];
 
@@ -177,7 +183,7 @@ impl super::Bench for Bench<'_> {
         let (end, faults) = seen.judge();
         self.faults.extend(faults);
         self.faults.extend(self.world.vault_node().panics());
-        self.afterwards(&ledger);
+        self.afterwards(&ledger, &calls);
         Ran { calls, end }
     }
 
@@ -193,7 +199,7 @@ impl super::Bench for Bench<'_> {
         assert_eq!(self.life(&ledger), (Lived::Whole, 0), "a life without a fault");
         self.world.kill_vault();
         assert!(Plant::LostRequest.put(&home));
-        self.afterwards(&ledger);
+        self.afterwards(&ledger, &[]);
         Plant::LostRequest.words()
     }
 
