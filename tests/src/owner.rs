@@ -2,8 +2,11 @@
 
 use crate::{PATIENCE, World, bins, until, within};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,7 +23,9 @@ pub struct Owner {
     writer: Box<dyn Write + Send>,
     seen: Arc<Mutex<Seen>>,
     reader: Option<JoinHandle<()>>,
-    // Closing it ends the terminal.
+    /// Nothing more is read.
+    closing: Arc<AtomicBool>,
+    // The terminal ends with the last of this, the writer, and what the reader holds.
     master: Option<Box<dyn MasterPty + Send>>,
 }
 
@@ -83,7 +88,8 @@ impl Owner {
         let (mut output, writer) = (pair.master.try_clone_reader().unwrap(), pair.master.take_writer().unwrap());
         let screen = vt100::Parser::new(size.rows.try_into().unwrap(), size.cols.try_into().unwrap(), 0);
         let seen = Arc::new(Mutex::new(Seen { screen, bytes: Vec::new() }));
-        let sink = seen.clone();
+        let (sink, closing) = (seen.clone(), Arc::new(AtomicBool::new(false)));
+        let closes = closing.clone();
         let reader = std::thread::spawn(move || {
             let mut piece = [0; 4096];
             // The read fails when the last program on the terminal has gone.
@@ -91,9 +97,12 @@ impl Owner {
                 let mut seen = sink.lock().unwrap();
                 seen.screen.process(&piece[..length]);
                 seen.bytes.extend_from_slice(&piece[..length]);
+                if closes.load(Ordering::Acquire) {
+                    return;
+                }
             }
         });
-        Self { child, writer, seen, reader: Some(reader), master: Some(pair.master) }
+        Self { child, writer, seen, reader: Some(reader), closing, master: Some(pair.master) }
     }
 
     /// The screen's rows, without white space at their ends.
@@ -231,10 +240,27 @@ impl Owner {
         status.exit_code()
     }
 
-    /// Closes the window under the command (SIGHUP).
+    /// Closes the window under the command (SIGHUP). What is written from now on is seen by nobody.
+    ///
+    /// # Panics
+    /// When it is closed already.
     pub fn close_window(&mut self) {
-        self.master = None;
+        let (master, reader) = (self.master.take().unwrap(), self.reader.take().unwrap());
+        self.closing.store(true, Ordering::Release);
+        // The reader waits for something to read.
+        let tty = rustix::fs::open(master.tty_name().unwrap(), OFlags::WRONLY | OFlags::NOCTTY, Mode::empty()).unwrap();
+        std::fs::File::from(tty).write_all(b"\0").unwrap();
+        reader.join().unwrap();
         self.writer = Box::new(std::io::sink());
+    }
+
+    /// Asks the command to end (SIGTERM).
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn terminate(&self) {
+        let id = self.child.process_id().and_then(|id| Pid::from_raw(id.cast_signed())).unwrap();
+        kill_process(id, Signal::TERM).unwrap();
     }
 
     /// Ends the command with SIGKILL.

@@ -1,6 +1,7 @@
 //! What the owner's commands keep, say and ask when something comes between: a vault that is gone, other owners, visitors who
 //! ask alike.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use shared::frame;
 use std::fs;
@@ -47,15 +48,99 @@ fn wrote(owner: &Owner) -> String {
     String::from_utf8_lossy(&owner.bytes()).replace("\r\n", "\n")
 }
 
+/// The one text that a command kept.
+fn found(world: &World) -> PathBuf {
+    let folders: Vec<_> = fs::read_dir(world.root().join("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [folder] = &folders[..] else { panic!("{folders:?}") };
+    assert!(folder.file_name().unwrap().to_str().unwrap().starts_with("webizen-kept-"), "{folder:?}");
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    file.clone()
+}
+
 /// The one text that a command kept, and that it has said where.
 fn kept(world: &World, owner: &Owner) -> String {
-    let folders = fs::read_dir(world.root().join("tmp")).unwrap().map(|entry| entry.unwrap().path());
-    let folders: Vec<_> = folders.collect();
-    let [folder] = &folders[..] else { panic!("{folders:?}") };
-    let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let file = found(world);
     let said = format!("What you wrote is kept in {}", file.display());
     assert!(wrote(owner).contains(&said), "{said} is not in:\n{}", wrote(owner));
     fs::read_to_string(file).unwrap()
+}
+
+/// How a command ends that was not left by its owner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Hangup,
+    Terminated,
+}
+
+impl End {
+    /// Ends a command; the text that it kept, of which it told if there was still a terminal to tell it on.
+    fn of(self, world: &World, owner: &mut Owner) -> String {
+        match self {
+            Self::Hangup => owner.close_window(),
+            Self::Terminated => owner.terminate(),
+        }
+        assert_ne!(owner.wait_for_exit(), 0, "{}", owner.screen());
+        let file = found(world);
+        let folder = file.parent().unwrap();
+        let told = wrote(owner).contains(&format!("is kept in {}", folder.display()));
+        assert_eq!(told, self == Self::Terminated, "{}", wrote(owner));
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+        text
+    }
+}
+
+/// An editor that saves an answer, and stays whatever it is asked.
+const STUBBORN: &str =
+    "f() { trap '' TERM; echo 'Yes, on Tuesday.' > \"$1\"; echo the editor waits; while :; do sleep 0.1; done; }; f";
+
+#[test]
+fn what_the_editor_has_saved_outlives_the_terminal_and_the_command() {
+    let (world, request) = questioned();
+    for (end, editor) in [(End::Hangup, PATIENT), (End::Terminated, PATIENT), (End::Terminated, STUBBORN)] {
+        let mut owner = Owner::run_with(&world, &["requests", "answer", &request], &[("EDITOR", editor)]);
+        owner.wait_for("the editor waits");
+        assert_eq!(end.of(&world, &mut owner), ANSWER, "{end:?}");
+        assert_eq!(case(&world, &request)["stage"], "waiting for an answer");
+    }
+}
+
+#[test]
+fn what_was_written_and_is_not_sent_yet_outlives_the_terminal_and_the_command() {
+    let (mut world, request) = questioned();
+    let vault = Pid::from_raw(world.vault_node().pid().cast_signed()).unwrap();
+    for end in [End::Hangup, End::Terminated] {
+        let editor = PATIENT.replace("read go;", "read go; echo the editor ends;");
+        let mut owner = Owner::run_with(&world, &["requests", "answer", &request], &[("EDITOR", &editor)]);
+        owner.wait_for("the editor waits");
+        // It takes what it is sent, and says nothing.
+        kill_process(vault, Signal::STOP).unwrap();
+        owner.type_keys("\r");
+        owner.wait_for("the editor ends");
+        let text = end.of(&world, &mut owner);
+        kill_process(vault, Signal::CONT).unwrap();
+        assert!(text.starts_with(ANSWER), "{end:?}: {text}");
+    }
+}
+
+#[test]
+fn words_that_are_put_off_outlive_the_terminal_and_the_command() {
+    let (world, request) = questioned();
+    let editor = owner::editor(&world, "Which day?\n");
+    let ask = || {
+        let owner = Owner::run_with(&world, &["requests", "ask", &request], &[("EDITOR", &editor)]);
+        owner.wait_for(" page 1 of ");
+        owner
+    };
+    for end in [End::Hangup, End::Terminated] {
+        assert_eq!(end.of(&world, &mut ask()), "Which day?\n", "{end:?}");
+    }
+    let mut owner = ask();
+    owner.type_keys("q");
+    assert_eq!(owner.wait_for_exit(), 3);
+    assert_eq!(kept(&world, &owner), "Which day?\n");
+    assert_eq!(case(&world, &request)["stage"], "waiting for an answer");
 }
 
 #[test]

@@ -293,7 +293,44 @@ fn items_fit_the_terminal_and_the_same_file_is_not_added_twice() {
     assert!(add(&["--again"]).starts_with("added"));
     fs::write(&file, "Dear Doctor Sample.\n").unwrap();
     assert!(add(&[]).starts_with("added"));
-    // What is not listed yet becomes so.
-    assert!(add(&["--listed"]).starts_with("added"));
+    // What is not listed does not stand for what is to be, and stays, which is said.
+    let items = world.vault_json(&["items"]);
+    let unlisted = items.iter().find(|item| item["bytes"] == 20).unwrap()["id"].as_str().unwrap();
+    let said = add(&["--listed"]);
+    assert!(said.starts_with("added"), "{said}");
+    assert!(said.contains("second time, not listed, as they were:") && said.ends_with(unlisted), "{said}");
     assert_eq!(world.vault_json(&["items"]).len(), 4);
+    assert!(add(&["--listed"]).contains("already") && add(&[]).contains("already"));
+}
+
+#[test]
+fn an_item_that_would_look_wrong_to_visitors_is_not_added() {
+    let world = World::unpaired();
+    let file = world.file("letter.txt", b"Dear Doctor.\n");
+    let refused = world.vault(&["add", file.to_str().unwrap(), "--media-type", "foo"]);
+    assert!(refused.code == 2 && refused.stderr.contains("TYPE/SUBTYPE, such as application/pdf"), "{refused:?}");
+    let refused = world.vault(&["add", file.to_str().unwrap(), "--title", "Dear\nDoctor"]);
+    assert!(refused.code == 1 && refused.stderr.contains("U+000A; give a title with --title"), "{refused:?}");
+    let two_lines = world.file("a letter\n\u{1b}[2J.txt", b"Dear Doctor.\n").display().to_string();
+    let refused = world.vault(&["add", &two_lines]);
+    assert!(refused.code == 1 && refused.stderr.contains("give a title with --title"), "{refused:?}");
+    assert!(!refused.stderr.contains('\u{1b}'), "{refused:?}");
+    assert!(world.vault_json(&["items"]).is_empty());
+    world.vault(&["add", &two_lines, "--title", "Letter", "--media-type", "text/plain; charset=utf-8"]).ok();
+    assert_eq!(world.vault_json(&["items"])[0]["media_type"], "text/plain; charset=utf-8");
+}
+
+#[test]
+fn a_vault_whose_folders_others_can_change_does_not_start() {
+    let place = Place::new();
+    let home = place.folder("vault-home");
+    assert_eq!(place.run("vault", &home, &["init", "--no-passphrase"]).code, 0);
+    for name in ["config", "state"] {
+        let folder = home.join(name);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+        let ran = place.run("vault", &home, &["serve"]);
+        let hint = format!("run: chmod 700 {}", folder.display());
+        assert!(ran.code == 3 && ran.stderr.trim_end().ends_with(&hint), "{ran:?}");
+        place.follow(hint.trim_start_matches("run: "));
+    }
 }

@@ -3,6 +3,7 @@
 use shared::receipt::Receipt;
 use shared::statement::Statement;
 use std::path::Path;
+use tests::world::kind;
 use tests::{Owner, Visitor, World, tools, until};
 
 const LETTER: &str = "Dear Doctor Sample,\nAnna Example lives in Bern.\nYours, Mira Example\n";
@@ -53,13 +54,21 @@ impl Errand {
     }
 
     /// The owner can say after its end what was approved, and show the proof.
-    fn proves_what_was_approved(&self, begun: &str) {
+    fn proves_what_was_approved(&self, begun: &str, came: &str) {
         let shown = self.world.vault(&["requests", "show", &self.request]).ok();
         assert!(shown.contains("approved   ") && shown.contains(&format!("collections begun: {begun}")), "{shown}");
         let folder = self.world.root().join("evidence");
         self.world.vault(&["evidence", "export", &self.request, folder.to_str().unwrap()]).ok();
         let (right, output) = tools::check_receipt(&[&folder.join("receipt.json")]);
         assert!(right, "{output}");
+        // The folder says what came of it, and when, under which the log has it.
+        let readme = std::fs::read_to_string(folder.join("README")).unwrap();
+        let (_, account) = readme.split_once("which nobody has signed:").unwrap();
+        let (_, when) = account.split_once("It was revoked on ").unwrap_or_else(|| panic!("{readme}"));
+        let when = when.split(',').next().unwrap();
+        let leaves = self.world.leaves();
+        assert!(leaves.iter().any(|leaf| leaf.contains(when) && kind(leaf) == "revoked"), "{readme}\n{leaves:?}");
+        assert!(account.contains(came), "{readme}");
     }
 
     /// Takes the release; its text.
@@ -187,7 +196,7 @@ fn a_release_is_revoked_before_anybody_collects() {
     errand.visitor.wait_until(&request, "closed");
     assert!(!errand.visitor.save(&request).text().contains("Anna Example"));
     assert_eq!(errand.case()["stage"], "revoked");
-    errand.proves_what_was_approved("0 of 1");
+    errand.proves_what_was_approved("0 of 1", "Nobody has begun to collect it.");
 }
 
 #[test]
@@ -200,7 +209,7 @@ fn what_was_collected_stays_provable_after_its_end() {
     // So it does over a restart, which reads everything again.
     assert!(errand.world.vault_node().stop().success());
     errand.world.start_vault(&[]);
-    errand.proves_what_was_approved("1 of 1");
+    errand.proves_what_was_approved("1 of 1", "1 of 1 devices have begun to collect it.");
     let revoked = errand.world.vault(&["requests", "revoke", &errand.request]);
     assert!(revoked.code == 1 && revoked.stderr.contains("nothing to revoke"), "{revoked:?}");
 }
@@ -315,5 +324,6 @@ fn an_approval_cools_off_and_can_be_taken_back_unseen() {
     errand.wait_for("revoked");
     assert_eq!(errand.world.vault(&["requests", "ls"]).ok().trim(), "Nothing waits for you.");
     assert_eq!(errand.visitor.state(&errand.request), "waiting", "the visitor has seen nothing of it");
-    errand.proves_what_was_approved("0 of 1");
+    let unseen = "before anybody could collect it.\nNothing has left under this approval.";
+    errand.proves_what_was_approved("0 of 1", unseen);
 }

@@ -10,6 +10,7 @@ mod desk;
 mod errands;
 mod evidence;
 mod flood;
+mod late;
 mod life;
 mod newcomer;
 mod page;

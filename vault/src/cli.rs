@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use shared::ids::RequestId;
+use shared::message::MediaType;
 use shared::pairing::NodeName;
 use std::path::PathBuf;
 
@@ -118,18 +119,19 @@ pub(crate) struct Add {
     /// Files of at most 64 MiB each
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// What the item is called, in the catalogue too; by default the file's name. One file only.
+    /// What the item is called, in the catalogue too, in one line; by default the file's name. One file only.
     #[arg(long)]
     pub(crate) title: Option<String>,
     /// Offer it in the catalogue from the next publication on, for visitors to ask for
     #[arg(long)]
     pub(crate) listed: bool,
-    /// Add it even if the vault holds the same bytes under the same title already
+    /// Add it even if the vault holds the same bytes under the same title already; an item that is not listed does not stand for
+    /// one that is to be
     #[arg(long)]
     pub(crate) again: bool,
     /// Its media type, such as application/pdf; by default it is detected
-    #[arg(long, value_name = "TYPE")]
-    pub(crate) media_type: Option<String>,
+    #[arg(long, value_name = "TYPE", value_parser = media_type)]
+    pub(crate) media_type: Option<MediaType>,
 }
 
 /// What `publish` does.
@@ -198,6 +200,21 @@ fn reason(words: &str) -> Result<String, String> {
     shared::text::Text::<{ shared::limits::WORDS }>::new(words)
         .map(|w| w.as_str().to_owned())
         .map_err(|e| e.to_string())
+}
+
+/// A type and a subtype, which are restricted names (RFC 6838, section 4.2), and parameters, whose values are such names here.
+fn media_type(given: &str) -> Result<MediaType, String> {
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c))
+    };
+    let is_pair = |pair: Option<(&str, &str)>| pair.is_some_and(|(one, other)| is_name(one) && is_name(other));
+    let (kind, parameters) = given.split_once(';').map_or((given, None), |(kind, more)| (kind, Some(more)));
+    let is_parameter = |words: &str| is_pair(words.trim_start_matches(' ').split_once('='));
+    if !is_pair(kind.split_once('/')) || !parameters.is_none_or(|more| more.split(';').all(is_parameter)) {
+        return Err("it is to be TYPE/SUBTYPE, such as application/pdf or \"text/plain; charset=utf-8\"".into());
+    }
+    MediaType::new(given).map_err(|e| e.to_string())
 }
 
 /// What the owner does with requests.
@@ -339,6 +356,33 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_media_type_has_its_form() {
+        for right in ["application/pdf", "image/svg+xml", "text/plain; charset=utf-8", "text/csv;header=present", "x/y"]
+        {
+            assert_eq!(media_type(right).unwrap().as_str(), right);
+        }
+        for wrong in [
+            "foo",
+            "",
+            "/",
+            "text/",
+            "/plain",
+            "a b/c",
+            "a/b/c",
+            "text/plain; x",
+            "text/plain;",
+            "-a/b",
+            "ä/b",
+            "a/b\n",
+        ] {
+            assert!(media_type(wrong).is_err_and(|error| error.contains("TYPE/SUBTYPE")), "{wrong:?}");
+        }
+        assert!(
+            media_type(&format!("text/{}", "x".repeat(100))).is_err_and(|error| error.contains("the limit is 100"))
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Writing words in the owner's own editor.
 
-use crate::prompt::{TTY, supervise};
+use crate::prompt::{TTY, hold, supervise};
 use crate::scratch::{Scratch, ScratchError};
 use shared::limits;
 use std::fs;
@@ -32,18 +32,18 @@ pub(crate) enum EditorError {
     #[error("the text is not UTF-8; it is kept in {kept} - save it as UTF-8, then delete that file", kept = .0.display())]
     NotUtf8(PathBuf),
     /// It ended with an error.
-    #[error("the editor {name} failed ({status}); what it saved is kept in {kept}", kept = .kept.display())]
+    #[error("the editor {name} failed ({status}); {}", outcome(.saved.as_deref()))]
     Failed {
         /// Which one.
         name: String,
         /// How it ended.
         status: ExitStatus,
-        /// Where the text is now.
-        kept: PathBuf,
+        /// The folder in which what it saved is now.
+        saved: Option<PathBuf>,
     },
     /// The shell did not find or could not run what the owner named.
     #[error(
-        "{name}, which VISUAL or EDITOR names, cannot be run; set EDITOR to an editor that is installed, such as nano. Nothing was changed"
+        "{name}, which VISUAL or EDITOR names, cannot be run; set EDITOR to an editor that is installed{}. Nothing was changed", such_as(.name)
     )]
     NotRun {
         /// As it is named.
@@ -55,15 +55,33 @@ pub(crate) enum EditorError {
     /// There is nowhere to show it.
     #[error("there is no terminal to show an editor on ({0}); run this command in a terminal window or over `ssh -t`")]
     NoTerminal(io::Error),
-    /// A signal came.
-    #[error("the editor was interrupted, so nothing was changed")]
-    Interrupted,
+    /// This process was asked to end, or its terminal is gone.
+    #[error("the editor was interrupted; {}", outcome(.saved.as_deref()))]
+    Interrupted {
+        /// The folder in which what it saved is now.
+        saved: Option<PathBuf>,
+    },
     /// It could not be run, or its file not be read.
     #[error("the editor could not be used ({0}); set EDITOR to one that works")]
     Io(#[from] io::Error),
     /// No place for the text.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+}
+
+/// An example of an editor, other than the command `missing` names.
+fn such_as(missing: &str) -> String {
+    let program = missing.split_whitespace().next().map(Path::new).and_then(Path::file_name);
+    let other = ["nano", "vi"].into_iter().find(|name| program.is_none_or(|program| program != *name));
+    other.map_or_else(String::new, |name| format!(", such as {name}"))
+}
+
+/// What became of a text whose editor did not end well.
+fn outcome(saved: Option<&Path>) -> String {
+    match saved {
+        Some(folder) => format!("what it saved is kept in {}; delete that when you have used it", folder.display()),
+        None => "it saved nothing, and nothing was changed".into(),
+    }
 }
 
 /// What the owner wrote.
@@ -92,9 +110,14 @@ fn compose_with(
     extension: &str,
 ) -> Result<Written, EditorError> {
     let file = unused(folder, initial, extension)?;
-    let (name, status) = match editor {
-        Some(editor) => (editor.to_owned(), edit(shell(editor), tty, &file)?),
-        None => usual(tty, &file)?,
+    folder.hand_over(&file, initial);
+    let ended = match editor {
+        Some(editor) => edit(shell(editor), tty, &file).map(|status| (editor.to_owned(), status)),
+        None => usual(tty, &file),
+    };
+    let (name, status) = match ended {
+        Err(EditorError::Interrupted { .. }) => return Err(EditorError::Interrupted { saved: folder.keep_words()? }),
+        ended => ended?,
     };
     let untouched = || fs::read(&file).is_ok_and(|bytes| bytes == initial.as_bytes());
     if status.code().is_some_and(|code| NOT_RUN.contains(&code)) && untouched() {
@@ -102,7 +125,7 @@ fn compose_with(
         return Err(EditorError::NotRun { name });
     }
     if !status.success() {
-        return Err(EditorError::Failed { name, status, kept: folder.keep(&file)? });
+        return Err(EditorError::Failed { name, status, saved: folder.keep_words()? });
     }
     let bytes = fs::metadata(&file)?.len();
     if bytes > limits::ANSWER as u64 {
@@ -147,9 +170,10 @@ fn usual(tty: &Path, file: &Path) -> Result<(String, ExitStatus), EditorError> {
 fn edit(mut command: Command, tty: &Path, file: &Path) -> Result<ExitStatus, EditorError> {
     let tty = fs::File::options().read(true).write(true).open(tty).map_err(EditorError::NoTerminal)?;
     command.arg(file).stdin(tty.try_clone()?).stdout(tty.try_clone()?).stderr(tty);
+    let hold = hold()?;
     let mut child = command.spawn()?;
-    supervise(&mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
-        true => EditorError::Interrupted,
+    supervise(hold, &mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
+        true => EditorError::Interrupted { saved: None },
         false => error.into(),
     })
 }
@@ -172,6 +196,12 @@ mod tests {
         let bytes = fs::read(path).unwrap();
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
         bytes
+    }
+
+    /// The same of what an editor that failed had saved.
+    fn saved(result: Result<Written, EditorError>) -> Vec<u8> {
+        let Err(EditorError::Failed { saved: Some(folder), .. }) = result else { panic!("{result:?}") };
+        kept(&folder.join("text-1.md"))
     }
 
     #[test]
@@ -207,8 +237,7 @@ mod tests {
         let Err(EditorError::NotUtf8(path)) = result else { panic!("{result:?}") };
         assert_eq!(kept(&path), [0xff]);
         let (_, result) = run("printf half > \"$1\"; exit 3", "");
-        let Err(EditorError::Failed { kept: path, .. }) = result else { panic!("{result:?}") };
-        assert_eq!(kept(&path), b"half");
+        assert_eq!(saved(result), b"half");
     }
 
     #[test]
@@ -223,9 +252,15 @@ mod tests {
             assert!(missing.to_string().starts_with(&format!("{named}, which VISUAL or EDITOR names")), "{missing}");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{named}");
         }
+        let (folder, result) = run("exit 3", "given");
+        assert!(matches!(result, Err(EditorError::Failed { saved: None, .. })), "{result:?}");
+        assert!(folder.path().exists(), "nothing was kept");
+        for (missing, example) in [("nanoo", "nano"), ("nano -w", "vi"), ("/usr/bin/nano", "vi"), ("vi", "nano")] {
+            let error = EditorError::NotRun { name: missing.into() }.to_string();
+            assert!(error.contains(&format!("is installed, such as {example}. Nothing")), "{error}");
+        }
         // One that ran, and ended like this, may have saved something.
         let (_, result) = run("printf half > \"$1\"; exit 127", "");
-        let Err(EditorError::Failed { kept: path, .. }) = result else { panic!("{result:?}") };
-        assert_eq!(kept(&path), b"half");
+        assert_eq!(saved(result), b"half");
     }
 }

@@ -1,5 +1,6 @@
 //! Where the vault keeps each file.
 
+use node::files::{self, FileError};
 use node::home::{Home, Nowhere};
 use std::path::PathBuf;
 
@@ -8,6 +9,16 @@ use std::path::PathBuf;
 pub(crate) struct Paths(pub(crate) Home);
 
 impl Paths {
+    /// Whoever can swap the files in a folder can swap its keys, whatever their own modes.
+    ///
+    /// # Errors
+    /// [`FileError::FolderMode`] when others may write to the configuration's or the state's folder.
+    pub(crate) fn guard(&self) -> Result<(), FileError> {
+        // What is not there is missed where it is needed.
+        let mut folders = [self.0.config(), self.0.state()].into_iter().filter(|folder| folder.is_dir());
+        folders.try_for_each(files::make_folder)
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.0.config().join("vault.toml")
     }

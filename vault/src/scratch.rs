@@ -1,6 +1,7 @@
-//! The only clear text outside the store: a folder for the editor and the viewer, gone when its user is.
+//! The only clear text outside the store: a folder for the editor and the viewer, gone when its user is, but for what the owner
+//! wrote and could not send.
 
-use crate::prompt::{forget_folder, remove_folder_on_death};
+use crate::prompt::{LastAct, last_act, undisturbed};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use shared::visible;
 use std::fs;
@@ -8,13 +9,14 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// What the folders' names begin with; those whose owner died are swept by the next start.
 const PREFIX: &str = "webizen-scratch-";
 /// A younger folder may belong to a process that has not locked it yet.
 const SETTLED: Duration = Duration::from_secs(60);
+/// What they are called once they hold something to be kept; those stay until the owner removes them.
 const KEPT: &str = "webizen-kept-";
 
 /// Why there is no place for clear text.
@@ -26,20 +28,42 @@ pub(crate) enum ScratchError {
     /// A file in it cannot be written.
     #[error("a copy could not be written to {path} ({source}); make room there and try again", path = .0.display(), source = .1)]
     File(PathBuf, io::Error),
+    /// What the owner wrote cannot be kept.
+    #[error("what you wrote is still in {path}, which could not be given another name ({source}); copy it from there at once: a later command removes that folder", path = .0.display(), source = .1)]
+    Unkept(PathBuf, io::Error),
     /// The name would leave the folder.
     #[error("a copy needs a plain file name")]
     Name,
 }
 
 /// A folder that only its owner can enter (mode 0700). It is removed, with all that is in it, when this is dropped, and when
-/// a signal ends the process.
+/// a signal ends the process; what the owner wrote in it is kept then.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    folder: Option<TempDir>,
-    path: PathBuf,
+    folder: Arc<Folder>,
     place: Place,
+    /// Does what is left to be done for the folder should a signal end the process.
+    _last: LastAct,
     /// Tells other processes that the folder is in use.
     _lock: OwnedFd,
+}
+
+/// The folder, which whoever ends the process uses as well: while that is about to happen, [`undisturbed`] stops the other.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    content: Mutex<Content>,
+}
+
+/// What becomes of the folder.
+#[derive(Debug)]
+enum Content {
+    /// Everything in it is elsewhere too.
+    Copies,
+    /// The owner writes in `file`, where `given` stood at first.
+    Words { file: PathBuf, given: Vec<u8> },
+    /// Nothing more: it is gone, or stays.
+    Settled,
 }
 
 /// What holds the folder.
@@ -71,13 +95,16 @@ impl Scratch {
         // Made with this mode, never widened: no moment in which others could enter.
         let folder = builder.prefix(PREFIX).permissions(private()).tempdir_in(parent).map_err(failed)?;
         let lock = lock(folder.path()).map_err(|error| failed(error.into()))?;
-        remove_folder_on_death(folder.path()).map_err(failed)?;
-        Ok(Self { path: folder.path().to_owned(), folder: Some(folder), place, _lock: lock })
+        let shared = Arc::new(Folder { path: folder.path().to_owned(), content: Mutex::new(Content::Copies) });
+        let dying = shared.clone();
+        let last = last_act(move || dying.end()).map_err(failed)?;
+        let _: PathBuf = folder.keep();
+        Ok(Self { folder: shared, place, _last: last, _lock: lock })
     }
 
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.folder.path
     }
 
     /// What the owner should know about the folder's place, if anything.
@@ -85,7 +112,7 @@ impl Scratch {
         (self.place == Place::Temporary).then(|| {
             format!(
                 "XDG_RUNTIME_DIR is not set, so copies are kept in {} until this ends; that may be on a disk.",
-                self.path.display()
+                self.path().display()
             )
         })
     }
@@ -98,7 +125,7 @@ impl Scratch {
         if Path::new(name).file_name().is_none_or(|plain| plain != name) {
             return Err(ScratchError::Name);
         }
-        let path = self.path.join(name);
+        let path = self.path().join(name);
         let write = || {
             let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             file.write_all(bytes)
@@ -107,28 +134,94 @@ impl Scratch {
         Ok(path)
     }
 
-    /// Moves a file out of the folder so that it outlives this, and tells where it is.
+    /// From now on `file`, which holds `given`, is for the owner to write in.
+    pub(crate) fn hand_over(&self, file: &Path, given: &str) {
+        let words = Content::Words { file: file.into(), given: given.into() };
+        undisturbed(|| *self.folder.content() = words);
+    }
+
+    /// Gives the folder another name, under which it outlives this, and tells where `file` is now.
     ///
     /// # Errors
-    /// [`ScratchError::File`] when it cannot be moved.
+    /// [`ScratchError::Unkept`] when it has to stay where it is.
     pub(crate) fn keep(&self, file: &Path) -> Result<PathBuf, ScratchError> {
-        let failed = |error| ScratchError::File(file.into(), error);
         let name = file.file_name().ok_or(ScratchError::Name)?;
-        let parent = self.path.parent().ok_or(ScratchError::Name)?;
-        let kept = tempfile::Builder::new().prefix(KEPT).permissions(private()).tempdir_in(parent).map_err(failed)?;
-        let target = kept.path().join(name);
-        fs::rename(file, &target).map_err(failed)?;
-        let _: PathBuf = kept.keep();
-        Ok(target)
+        undisturbed(|| self.folder.keep()).map(|kept| kept.join(name))
+    }
+
+    /// As [`Self::keep`], if the owner has written something; the folder's new name.
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub(crate) fn keep_words(&self) -> Result<Option<PathBuf>, ScratchError> {
+        undisturbed(|| self.folder.keep_words())
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.folder.take().map(TempDir::close) {
+        undisturbed(|| self.folder.remove());
+    }
+}
+
+impl Folder {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last that this process does.
+    fn end(&self) {
+        match self.keep_words() {
+            Ok(Some(kept)) => warn(
+                io::stderr(),
+                &format!("What you wrote is kept in {}; delete that when you have used it.", kept.display()),
+            ),
+            Ok(None) => self.remove(),
+            Err(error) => warn(io::stderr(), &error.to_string()),
+        }
+    }
+
+    fn remove(&self) {
+        let mut content = self.content();
+        if matches!(*content, Content::Settled) {
+            return;
+        }
+        *content = Content::Settled;
+        if let Err(error) = fs::remove_dir_all(&self.path) {
             warn(io::stderr(), &left(&self.path, &error));
         }
-        forget_folder(&self.path);
+    }
+
+    fn keep_words(&self) -> Result<Option<PathBuf>, ScratchError> {
+        let written = match &*self.content() {
+            Content::Words { file, given } => self.is_written(file, given),
+            Content::Copies | Content::Settled => false,
+        };
+        written.then(|| self.keep()).transpose()
+    }
+
+    /// One step, which a program that is just writing in the folder cannot come between.
+    fn keep(&self) -> Result<PathBuf, ScratchError> {
+        let name =
+            self.path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)).ok_or(ScratchError::Name)?;
+        let kept = self.path.with_file_name(format!("{KEPT}{name}"));
+        *self.content() = Content::Settled;
+        match fs::rename(&self.path, &kept) {
+            Ok(()) => Ok(kept),
+            Err(error) => Err(ScratchError::Unkept(self.path.clone(), error)),
+        }
+    }
+
+    /// Whether there is anything that the owner was not given: in the file, or beside it, where an editor that is ended puts
+    /// what was not saved yet. Hidden files are an editor's own.
+    fn is_written(&self, file: &Path, given: &[u8]) -> bool {
+        let as_given = match fs::read(file) {
+            Ok(bytes) => bytes == given,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let beside =
+            |entry: fs::DirEntry| entry.path() != file && !entry.file_name().as_encoded_bytes().starts_with(b".");
+        !as_given || fs::read_dir(&self.path).is_ok_and(|entries| entries.flatten().any(beside))
     }
 }
 
@@ -219,11 +312,60 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let scratch = Scratch::new_in(parent.path(), Place::Session).unwrap();
         assert_eq!(scratch.notice(), None);
+        let path = scratch.path().to_owned();
         let kept = scratch.keep(&scratch.file("draft.md", b"words").unwrap()).unwrap();
         drop(scratch);
+        assert!(!path.exists());
         assert_eq!(fs::read(&kept).unwrap(), b"words");
         assert_eq!(mode(kept.parent().unwrap()), 0o700);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    /// The last act of a process that a signal ends, with what the owner was given and with what the editor has put into the
+    /// folder since; what is kept.
+    fn left_by(given: &str, editor: impl FnOnce(&Path)) -> Vec<String> {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new_in(parent.path(), Place::Session).unwrap();
+        let file = scratch.file("text.txt", given.as_bytes()).unwrap();
+        scratch.hand_over(&file, given);
+        editor(&file);
+        scratch.folder.end();
+        drop(scratch);
+        let folders = fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap().path());
+        let names = folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_the_owner_wrote_outlives_a_signal_and_what_was_given_does_not() {
+        assert_eq!(left_by("given", |_| ()), [""; 0]);
+        let hidden = |file: &Path| fs::write(file.with_file_name(".text.txt.swp"), "of the editor").unwrap();
+        assert_eq!(left_by("given", hidden), [""; 0]);
+        assert_eq!(left_by("given", |file| fs::remove_file(file).unwrap()), [""; 0]);
+        assert_eq!(left_by("given", |file| fs::write(file, "written").unwrap()), ["text.txt"]);
+        // As nano does with what was not saved yet.
+        let beside = |file: &Path| fs::write(file.with_file_name("text.txt.save"), "typed").unwrap();
+        assert_eq!(left_by("given", beside), ["text.txt", "text.txt.save"]);
+        let parent = tempfile::tempdir().unwrap();
+        let copy = Scratch::new_in(parent.path(), Place::Session).unwrap();
+        copy.file("copy.pdf", b"a copy").unwrap();
+        copy.folder.end();
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0, "a copy is nobody's words");
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_not_removed_either() {
+        let parent = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new_in(parent.path(), Place::Session).unwrap();
+        let file = scratch.file("text.txt", b"words").unwrap();
+        let name = scratch.path().file_name().unwrap().to_str().unwrap().replace(PREFIX, KEPT);
+        fs::create_dir_all(parent.path().join(name).join("taken")).unwrap();
+        let error = scratch.keep(&file).unwrap_err().to_string();
+        assert!(error.contains(&format!("what you wrote is still in {}", scratch.path().display())), "{error}");
+        drop(scratch);
+        assert_eq!(fs::read(&file).unwrap(), b"words");
     }
 
     #[test]

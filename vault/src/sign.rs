@@ -2,7 +2,7 @@
 //! enters this process, which reads no more of a key file than the line that says what it is. `ssh-keygen` asks for a
 //! passphrase or a touch on the terminal itself.
 
-use crate::prompt::supervise;
+use crate::prompt::{hold, supervise};
 use rustix::process::Signal;
 use shared::{limits, visible};
 use std::fs::File;
@@ -239,6 +239,7 @@ struct Run {
 
 fn run(mut tool: Command, input: &[u8]) -> Result<Run, SignError> {
     tool.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let hold = hold()?;
     let mut child = tool.spawn().map_err(|error| match error.kind() == io::ErrorKind::NotFound {
         true => SignError::ToolMissing,
         false => error.into(),
@@ -252,7 +253,7 @@ fn run(mut tool: Command, input: &[u8]) -> Result<Run, SignError> {
     std::thread::scope(|scope| {
         let output = scope.spawn(|| heard(stdout));
         let said = scope.spawn(|| heard(stderr));
-        let status = supervise(&mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
+        let status = supervise(hold, &mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
             true => SignError::Interrupted,
             false => error.into(),
         })?;

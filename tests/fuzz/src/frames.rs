@@ -2,8 +2,8 @@
 
 use crate::judge::{CANARY, message, taken};
 use crate::nodes::desk::{
-    About, BrakeFacts, Case, ClockFacts, DeskCall, DeskReply, Evidence, FailureKind, Pending, Reception, ReleaseFacts,
-    Talk,
+    About, BrakeFacts, Case, ClockFacts, DeskCall, DeskReply, Evidence, FailureKind, Fate, Pending, Reception,
+    ReleaseFacts, Standing, Talk,
 };
 use crate::nodes::store::{Item, NewItem};
 use crate::owner::{LOG_KEY, ORIGIN, OWNERS, origin, sign};
@@ -279,7 +279,9 @@ fn desk_replies() -> Vec<Vec<u8>> {
     let media_type = Text::new("text/plain").unwrap();
     let item = Item { id, title: title(), listed: true, media_type, bytes: 5, sha256, added_at: samples::at(0) };
     let failed = DeskReply::Failed { kind: FailureKind::Integrity, message: CANARY.into() };
-    let evidence = Evidence { manifest: samples::manifest(), receipt: samples::receipt() };
+    let standing = Standing::Unseen { why: vault_core::Why::Revoked, at: samples::at(0) };
+    let fate = Fate { at: samples::at(0), standing, collections: 1, collected: 0 };
+    let evidence = Evidence { manifest: samples::manifest(), receipt: samples::receipt(), fate };
     frames([
         DeskReply::About(Box::new(about())),
         DeskReply::Item(item),

@@ -27,7 +27,8 @@ impl Owner {
         let files = options.files.iter().map(|path| open(path, options)).collect::<Result<Vec<_>, _>>()?;
         let there = if options.again { Vec::new() } else { self.all_items()? };
         files.into_iter().try_for_each(|(mut file, item)| match held(&there, &mut file, &item)? {
-            Some(held) => say(&already(held)),
+            Some(held) if held.listed >= item.listed => say(&already(held)),
+            Some(unlisted) => self.send(file, item).and_then(|()| say(&beside(unlisted))),
             None => self.send(file, item),
         })
     }
@@ -55,9 +56,9 @@ impl Owner {
     }
 }
 
-/// The item that holds this file's bytes under this title already. One that is not listed does not stand for one that is to be.
+/// The item that holds this file's bytes under this title already; one that is listed, if there is one.
 fn held<'a>(there: &'a [Item], file: &mut File, new: &NewItem) -> Result<Option<&'a Item>, CommandError> {
-    let alike = |item: &&Item| item.title == new.title && item.bytes == new.bytes && item.listed >= new.listed;
+    let alike = |item: &&Item| item.title == new.title && item.bytes == new.bytes;
     let alike: Vec<&Item> = there.iter().filter(alike).collect();
     if alike.is_empty() {
         return Ok(None);
@@ -67,7 +68,15 @@ fn held<'a>(there: &'a [Item], file: &mut File, new: &NewItem) -> Result<Option<
     (&mut *file).take(limits::ITEM).read_to_end(&mut bytes).map_err(unread)?;
     file.rewind().map_err(unread)?;
     let sha256 = Digest::of(&bytes);
-    Ok(alike.into_iter().find(|item| item.sha256 == sha256))
+    Ok(alike.into_iter().filter(|item| item.sha256 == sha256).max_by_key(|item| item.listed))
+}
+
+/// An item that is not listed does not stand for one that is to be.
+fn beside(item: &Item) -> String {
+    format!(
+        "The same bytes stay in the vault under this title a second time, not listed, as they were:\n  item    {}",
+        item.id
+    )
 }
 
 fn already(item: &Item) -> String {
@@ -83,7 +92,8 @@ fn already(item: &Item) -> String {
 fn open(path: &Path, options: &Add) -> Result<(File, NewItem), CommandError> {
     let mut file = File::open(path).map_err(failed("read", path))?;
     let metadata = file.metadata().map_err(failed("look at", path))?;
-    let refuse = |why: String| CommandError::Failed(format!("{}: {why}", path.display()));
+    let refuse =
+        |why: String| CommandError::Failed(format!("{}: {why}", shared::visible::line(&path.display().to_string())));
     if !metadata.is_file() {
         return Err(refuse("not a file".into()));
     }
@@ -96,13 +106,26 @@ fn open(path: &Path, options: &Add) -> Result<(File, NewItem), CommandError> {
     let mut head = Vec::new();
     (&mut file).take(HEAD as u64).read_to_end(&mut head).map_err(failed("read", path))?;
     file.rewind().map_err(failed("read", path))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let title = Title::new(options.title.clone().unwrap_or(name)).map_err(|e| refuse(format!("the title: {e}")))?;
+    let title = title(options.title.as_deref(), path).map_err(refuse)?;
     let media_type = match &options.media_type {
-        Some(given) => Text::new(given.as_str()).map_err(|e| refuse(format!("the media type: {e}")))?,
+        Some(given) => given.clone(),
         None => detect(&head, path).map_err(|e| refuse(format!("the media type: {e}")))?,
     };
     Ok((file, NewItem { title, listed: options.listed, media_type, bytes: metadata.len() }))
+}
+
+/// What the owner says, else the file's name; in one line, because that is what becomes of it in lists and on pages.
+fn title(given: Option<&str>, path: &Path) -> Result<Title, String> {
+    const REMEDY: &str = "give a title with --title";
+    let name = || path.file_name().unwrap_or_default().to_str();
+    let words = given.or_else(name).ok_or_else(|| format!("its name is not UTF-8; {REMEDY}"))?;
+    match words.chars().find(|c| c.is_control()) {
+        Some(control) => {
+            let code = u32::from(control);
+            Err(format!("the title would contain a control character, U+{code:04X}; {REMEDY} that has none"))
+        }
+        None => Title::new(words).map_err(|e| format!("the title: {e}; {REMEDY}")),
+    }
 }
 
 /// By the file's first bytes; text by its extension.
@@ -133,6 +156,25 @@ fn progress(bytes: u64, title: &str) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_title_is_one_line_of_text() {
+        use std::os::unix::ffi::OsStrExt as _;
+        assert_eq!(title(None, Path::new("a/Lebenslauf ü.pdf")).unwrap().as_str(), "Lebenslauf ü.pdf");
+        assert_eq!(title(Some("CV"), Path::new("a\nb")).unwrap().as_str(), "CV");
+        let latin = Path::new(std::ffi::OsStr::from_bytes(b"Lebensl\xe4ufe.pdf"));
+        assert!(title(Some("CV"), latin).is_ok());
+        for (given, path, words) in [
+            (None, latin, "its name is not UTF-8"),
+            (None, Path::new("one\ntwo"), "U+000A"),
+            (Some("one\ttwo"), Path::new("x"), "U+0009"),
+            (Some("\u{1b}[2J"), Path::new("x"), "U+001B"),
+            (Some(" "), Path::new("x"), "it is empty"),
+        ] {
+            let error = title(given, path).unwrap_err();
+            assert!(error.contains(words) && error.contains("give a title with --title"), "{error}");
+        }
+    }
 
     #[test]
     fn types_are_told_by_content_first() {

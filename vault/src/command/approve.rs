@@ -1,7 +1,7 @@
 //! `vault requests approve`: everything that would leave is shown, and signed if the owner says so.
 
 use super::compose::scratch;
-use super::requests::{Outcome, conclude, open, short};
+use super::requests::{Outcome, conclude, open, short, still_open};
 use super::{CommandError, Invocation, Owner, say, tell, watch};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskError, DeskReply};
@@ -26,11 +26,18 @@ const PREPARING: Duration = Duration::from_secs(10);
 
 impl Owner {
     pub(super) fn approve(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
-        let case = self.prepared(self.find(id)?)?;
-        if case.draft.is_none() && case.undecided {
-            return Err(CommandError::Failed(nothing_yet(&case)));
+        let case = self.open_case(id)?;
+        if case.draft.is_none() {
+            return Err(CommandError::Failed(nothing_yet("approve", &case)));
         }
         conclude(self.decide(&mut open()?, &case, terms)?)
+    }
+
+    /// A request about which the owner may decide.
+    pub(super) fn open_case(&self, id: &str) -> Result<Case, CommandError> {
+        let case = self.prepared(self.find(id)?)?;
+        still_open(&case)?;
+        Ok(case)
     }
 
     /// A request once its item is frozen, which takes moments after it was filed.
@@ -80,7 +87,7 @@ impl Owner {
             let sheet = sheet(case, &approval, body, agreement, cooling);
             match prompt::ask(terminal, &sheet, Timing::default())? {
                 Answer::Yes { .. } => {
-                    self.sign(case.id, sheet.statement, &key)?;
+                    self.sign(case.id, sheet.statement, &key).map_err(|e| self.overtaken(case, e, "approve"))?;
                     return Ok(Outcome::Signed);
                 }
                 Answer::Refuse => return self.refuse(case.id).map(|()| Outcome::Refused),
@@ -119,6 +126,29 @@ impl Owner {
                 self.line(&format!("requests show {}", short(id)))
             )),
         }
+    }
+
+    /// `error`, or what has happened to the request since the owner read it, if that is why a signature about it was not taken.
+    /// `look` is the command that shows it now.
+    pub(super) fn overtaken(&self, read: &Case, error: CommandError, look: &str) -> CommandError {
+        let now = match (&error, self.case(read.id)) {
+            (CommandError::NotTaken(_), Ok(now)) if now.nonce != read.nonce => now,
+            _ => return error,
+        };
+        let id = short(now.id);
+        let since = match still_open(&now) {
+            Err(over) => over.to_string(),
+            Ok(()) if now.draft == read.draft => {
+                format!(
+                    "request {id} is {} since you read it; look at it again: `vault requests {look} {id}`",
+                    now.stage
+                )
+            }
+            Ok(()) => format!(
+                "what would be released was changed since you read it; look at it again: `vault requests {look} {id}`"
+            ),
+        };
+        CommandError::Overtaken { error: Box::new(error), since }
     }
 
     /// Hands in a signature about a request; the stage that this has brought it to.
@@ -199,8 +229,8 @@ fn end(now: Time, cooling: u64, days: u64) -> Time {
     now.plus((cooling + days * 86_400).min(limits::RELEASE_LIFE_MAX))
 }
 
-/// Why a request that nobody has decided has no draft, and what to do.
-fn nothing_yet(case: &Case) -> String {
+/// Why there is nothing to `act` on in a request that nobody has decided and that has no draft, and what to do.
+pub(super) fn nothing_yet(act: &str, case: &Case) -> String {
     let id = short(case.id);
     let write = match &case.subject {
         Line::Item(_) => format!("`vault requests edit {id} --file FILE`"),
@@ -212,7 +242,7 @@ fn nothing_yet(case: &Case) -> String {
              {id}`, or write what shall be released with {write}, which takes the question back"
         );
     }
-    format!("there is nothing to approve yet: write what shall be released with {write}")
+    format!("there is nothing to {act} yet: write what shall be released with {write}")
 }
 
 /// The approval that other owners have signed, if that is what waits for more signatures.

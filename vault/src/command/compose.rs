@@ -1,9 +1,10 @@
 //! `vault requests answer`, `edit` and `redact`: a new draft in place of the old one, which is then read and signed.
 
 use super::add::{HEAD, detect};
+use super::approve::nothing_yet;
 use super::describe::{Width, framed};
 use super::requests::{Outcome, open, short};
-use super::{CommandError, Owner, failed, say, size, tell, unexpected};
+use super::{CommandError, Owner, failed, said, say, size, tell, unexpected};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::editor;
@@ -20,7 +21,7 @@ const MARK: &str = "[removed by the owner]";
 
 impl Owner {
     pub(super) fn answer(&self, id: &str, terms: &Terms) -> Result<(), CommandError> {
-        let case = self.case(self.find(id)?)?;
+        let case = self.open_case(id)?;
         let mut terminal = open()?;
         let composed = self.compose(&case, terms)?;
         conclude_composed(self.decide(&mut terminal, &composed, terms)?, &case)
@@ -36,7 +37,7 @@ impl Owner {
 
     /// Changes what would be released: in the editor, or by a file's bytes.
     pub(super) fn edit(&self, id: &str, file: Option<&Path>, terms: &Terms) -> Result<(), CommandError> {
-        let case = self.case(self.find(id)?)?;
+        let case = self.open_case(id)?;
         let mut terminal = open()?;
         self.ready(terms.key.as_deref())?;
         warn(&case)?;
@@ -56,7 +57,7 @@ impl Owner {
 
     /// Takes words out of what would be released, everywhere, leaving a visible mark.
     pub(super) fn redact(&self, id: &str, hide: &[String], terms: &Terms) -> Result<(), CommandError> {
-        let case = self.case(self.find(id)?)?;
+        let case = self.open_case(id)?;
         let mut terminal = open()?;
         self.ready(terms.key.as_deref())?;
         let (text, count) = without(&self.text_draft(&case)?, hide).map_err(CommandError::Failed)?;
@@ -77,7 +78,7 @@ impl Owner {
         let written = editor::compose(&scratch, initial, extension)?;
         hand_on(&above_the_cut(written.text)?).map_err(|error| match scratch.keep(&written.file) {
             Ok(kept) => CommandError::Kept { error: Box::new(error), kept },
-            Err(unkept) => CommandError::Failed(format!("{error}. What you wrote is lost: {unkept}")),
+            Err(unkept) => CommandError::Failed(format!("{}. Besides, {unkept}", said(&error))),
         })
     }
 
@@ -96,7 +97,7 @@ impl Owner {
     /// The draft, if it is text.
     fn text_draft(&self, case: &Case) -> Result<String, CommandError> {
         let Some(draft) = &case.draft else {
-            return Err(CommandError::Failed(format!("request {} has no draft; it is {}", short(case.id), case.stage)));
+            return Err(CommandError::Failed(nothing_yet("change", case)));
         };
         let bytes = self.fetch(case.id, draft)?;
         text(bytes).ok_or_else(|| {
@@ -152,10 +153,10 @@ fn conclude_composed(outcome: Outcome, before: &Case) -> Result<(), CommandError
     match outcome {
         Outcome::Signed | Outcome::Refused => Ok(()),
         Outcome::Later => Err(CommandError::Refused(if before.question.is_some() {
-            "Nothing was signed. What you wrote is kept as the draft; the question to the visitor was taken back."
+            "Nothing was decided here. What you wrote was kept as the draft; the question to the visitor was taken back."
                 .into()
         } else {
-            "Nothing was signed. What you wrote is kept as the draft; the request still waits.".into()
+            "Nothing was decided here. What you wrote was kept as the draft.".into()
         })),
     }
 }
@@ -195,7 +196,7 @@ fn above_the_cut(text: String) -> Result<String, CommandError> {
         None => text,
     };
     if answer.trim().is_empty() {
-        return Err(CommandError::Refused("The text is empty. Nothing was changed; the request still waits.".into()));
+        return Err(CommandError::Refused("The text is empty, so nothing was changed.".into()));
     }
     Ok(answer)
 }

@@ -2,14 +2,15 @@
 
 use super::{CommandError, Owner, failed, say, unexpected};
 use crate::cli::EvidenceCommand;
-use crate::desk::{Desk, DeskCall, DeskReply};
+use crate::desk::{Desk, DeskCall, DeskReply, Fate, Standing};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
+use vault_core::Why;
 
-/// What the folder says of itself.
+/// What the folder says of itself, but for what came of the approval.
 const README: &str = "\
-Evidence of one release
-=======================
+Evidence of one approval
+========================
 
 statement            what the owner signed
 statement.sig        the owner's SSH signature over it (statement.sig.2 and so on where several owners must sign)
@@ -31,7 +32,47 @@ that reads C2SP tlog proofs and checkpoints:
   python3 check-receipt.py receipt.json FILE --signers allowed_signers --log-key \"$(cat log-key)\"
 
 Whoever checks should have got allowed_signers and log-key from the owner by another way than with this folder.
+
+What came of it
+---------------
+
+All of the above proves that the owner approved, not that anything left. This vault's own account, which nobody has signed:
+
 ";
+
+/// What came of an approval, in lines.
+fn account(fate: &Fate) -> Vec<String> {
+    let (have, most) = (fate.collected, fate.collections);
+    let collected = match have {
+        0 => "Nobody has begun to collect it.".into(),
+        _ => format!("{have} of {most} devices have begun to collect it."),
+    };
+    let (at, logged) = (fate.at, "as the log has it under the same time");
+    match fate.standing {
+        Standing::Cooling(until) => {
+            vec![format!("On {at} it was cooling off: nobody could collect it before {until}.")]
+        }
+        Standing::Collectable(until) => {
+            vec![format!("On {at} it could be collected; it can be until {until}."), collected]
+        }
+        Standing::Ended { why, at } => vec![format!("It {} on {at}, {logged}.", ended(why)), collected],
+        Standing::Unseen { why, at } => vec![
+            format!("It {} on {at}, {logged}, before anybody could collect it.", ended(why)),
+            "Nothing has left under this approval.".into(),
+        ],
+    }
+}
+
+/// The same word as in the log.
+fn ended(why: Why) -> &'static str {
+    match why {
+        Why::Refused => "was refused",
+        Why::Lapsed => "lapsed",
+        Why::Withdrawn => "was withdrawn by the visitor",
+        Why::Revoked => "was revoked",
+        Why::Expired => "expired",
+    }
+}
 
 impl Owner {
     pub(super) fn evidence(&self, command: EvidenceCommand) -> Result<(), CommandError> {
@@ -39,7 +80,8 @@ impl Owner {
         let id = self.find(&id)?;
         let reply = Desk::ask(&self.socket, &DeskCall::Evidence { id })?;
         let DeskReply::Evidence(evidence) = reply else { return Err(unexpected()) };
-        let receipt = evidence.receipt;
+        let (receipt, account) = (evidence.receipt, account(&evidence.fate));
+        let readme = format!("{README}{}\n", account.join("\n"));
         let json = serde_json::to_string_pretty(&receipt).map_err(|e| CommandError::Failed(e.to_string()))?;
         fs::DirBuilder::new().mode(0o700).create(&folder).map_err(super::new_folder(&folder))?;
         for (name, content) in [
@@ -47,7 +89,7 @@ impl Owner {
             ("allowed_signers", &receipt.signers),
             ("receipt.json", &json),
             ("log-key", &format!("{}\n", receipt.log_key)),
-            ("README", README),
+            ("README", &readme),
         ] {
             let path = folder.join(name);
             fs::write(&path, content).map_err(failed("write", &path))?;
@@ -57,6 +99,7 @@ impl Owner {
             let path = folder.join(name);
             fs::write(&path, signature).map_err(failed("write", &path))?;
         }
-        say(&format!("wrote {}; its README has the commands that check it", folder.display()))
+        say(&format!("wrote {}; its README has the commands that check it", folder.display()))?;
+        account.iter().try_for_each(|line| say(line))
     }
 }

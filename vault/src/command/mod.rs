@@ -51,6 +51,9 @@ pub(crate) enum CommandError {
     /// A call that hands a signature in may have been carried out.
     #[error("{}. Whether it was taken is not known; look with `vault {look}`", said(.error))]
     Unknown { error: DeskError, look: String },
+    /// The same, because the request is not as the owner read it any more.
+    #[error("{since}. Your signature was not taken, and nothing was changed.")]
+    Overtaken { error: Box<CommandError>, since: String },
     #[error(transparent)]
     Sign(#[from] SignError),
     #[error(transparent)]
@@ -79,17 +82,17 @@ impl CommandError {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Start(error) => error.code(),
+            Self::File(error) => error.exit(),
             Self::Desk(error) | Self::NotTaken(error) | Self::Unknown { error, .. } => error.code(),
             Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. } | SignError::BrokenOff) => {
                 node::exit::REFUSED
             }
-            Self::Kept { error, .. } => error.code(),
+            Self::Kept { error, .. } | Self::Overtaken { error, .. } => error.code(),
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)
             | Self::Home(_)
             | Self::Config(_)
-            | Self::File(_)
             | Self::Init(_)
             | Self::Sign(_)
             | Self::Editor(_)
@@ -125,7 +128,10 @@ pub(crate) fn run(arguments: Arguments, invocation: &Invocation) -> Result<(), C
     let paths = Paths(Home::find(arguments.home.as_deref(), |name| std::env::var_os(name))?);
     let command = match arguments.command {
         Command::Init(options) => return Ok(init::init(&paths, &options, invocation)?),
-        Command::Serve => return serve::serve(&paths, Config::read(&paths)?),
+        Command::Serve => {
+            paths.guard()?;
+            return serve::serve(&paths, Config::read(&paths)?);
+        }
         Command::Owner(command) => command,
     };
     let (config, socket) = (Config::read(&paths)?, paths.socket()?);

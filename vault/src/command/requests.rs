@@ -7,6 +7,7 @@ use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::prompt::Terminal;
 use shared::ids::RequestId;
 use std::io::IsTerminal as _;
+use vault_core::Stage;
 
 /// What a terminal that does not say its width is taken for.
 const COLUMNS: usize = 80;
@@ -117,8 +118,30 @@ pub(super) fn open() -> Result<Terminal, CommandError> {
 pub(super) fn conclude(outcome: Outcome) -> Result<(), CommandError> {
     match outcome {
         Outcome::Signed | Outcome::Refused => Ok(()),
-        Outcome::Later => Err(CommandError::Refused("Nothing was signed. The request still waits.".into())),
+        Outcome::Later => Err(undecided()),
     }
+}
+
+/// Whether the owner may still decide about a request.
+///
+/// # Errors
+/// [`CommandError::Failed`] when it is decided or over; names what can still be done.
+pub(super) fn still_open(case: &Case) -> Result<(), CommandError> {
+    if case.undecided {
+        return Ok(());
+    }
+    let id = short(case.id);
+    let lapsed = case.nonce.is_some() || case.stage == Stage::Received.name();
+    let how = if lapsed { "lapsed" } else { case.stage.as_str() };
+    Err(CommandError::Failed(match case.release {
+        Some(_) => format!("request {id} is {how}, so it can only be taken back: `vault requests revoke {id}`"),
+        None => format!("request {id} is {how}; nothing more can be decided about it"),
+    }))
+}
+
+/// The owner has decided nothing. Others may have, meanwhile.
+pub(super) fn undecided() -> CommandError {
+    CommandError::Refused("Nothing was decided here.".into())
 }
 
 /// The beginning of an id, as commands take it.

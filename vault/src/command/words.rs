@@ -3,7 +3,7 @@
 use super::approve::who_asks;
 use super::compose::blank;
 use super::describe::{Width, describe};
-use super::requests::{Outcome, conclude, open, short};
+use super::requests::{Outcome, conclude, open, short, still_open, undecided};
 use super::{CommandError, Owner, say, unexpected, watch};
 use crate::cli::{Terms, Words};
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
@@ -41,27 +41,27 @@ struct Speech<'a> {
 
 impl Owner {
     pub(super) fn ask_back(&self, id: &str, words: &Words) -> Result<(), CommandError> {
-        let case = self.case(self.find(id)?)?;
+        let case = self.open_case(id)?;
         let mut terminal = open()?;
         conclude(self.say_in_words(&mut terminal, &case, Purpose::Question, words)?)
     }
 
     /// Refuses: in words that are signed, or silently, after showing the request unless the owner said yes already.
     pub(super) fn ask_to_refuse(&self, id: &str, yes: bool, words: &Words) -> Result<(), CommandError> {
-        let id = self.find(id)?;
         if words.wanted() {
-            let case = self.case(id)?;
+            let case = self.open_case(id)?;
             return conclude(self.say_in_words(&mut open()?, &case, Purpose::Refusal, words)?);
         }
+        let case = self.case(self.find(id)?)?;
+        still_open(&case)?;
         if !yes {
-            let case = self.case(id)?;
             describe(&case, &self.invocation, Width::of_output()?).iter().try_for_each(|line| say(line))?;
             say("Repeats in the same words from the same contact are refused for a week.")?;
             if !watch::confirmed(&open()?, &case)? {
-                return Err(CommandError::Refused("Nothing was decided. The request still waits.".into()));
+                return Err(undecided());
             }
         }
-        self.refuse(id)
+        self.refuse(case.id)
     }
 
     /// Has the owner write to the visitor, unless the words are given, and sign that.
@@ -83,7 +83,13 @@ impl Owner {
         };
         match &words.text {
             Some(text) => speak(text),
-            None => self.write(&blank(purpose.invitation(), case, Width::of_output()?), "txt", speak),
+            None => {
+                self.write(&blank(purpose.invitation(), case, Width::of_output()?), "txt", |text| match speak(text)? {
+                    // So that they are kept.
+                    Outcome::Later => Err(undecided()),
+                    outcome @ (Outcome::Signed | Outcome::Refused) => Ok(outcome),
+                })
+            }
         }
     }
 
@@ -154,7 +160,7 @@ impl Owner {
         let sheet = sheet(case, speech, statement);
         match prompt::ask(terminal, &sheet, Timing::default())? {
             Answer::Yes { .. } => {
-                self.sign(case.id, sheet.statement, &key)?;
+                self.sign(case.id, sheet.statement, &key).map_err(|error| self.overtaken(case, error, "show"))?;
                 Ok(Outcome::Signed)
             }
             Answer::Refuse | Answer::No | Answer::Copy => Ok(Outcome::Later),

@@ -1,14 +1,15 @@
 //! Requests as the owner sees them.
 
-use super::message::{Case, Pending, ReleaseFacts, Talk};
+use super::message::{Case, Fate, Pending, ReleaseFacts, Standing, Talk};
 use crate::daemon::Vault;
 use crate::store::{self, Item, WriteError};
 use shared::ids::{Digest, RequestId};
 use shared::message::Subject;
 use shared::statement::Statement;
+use shared::time::Time;
 use std::collections::HashMap;
 use std::sync::Arc;
-use vault_core::{Exchange, Line, Now, Owners, Release, Signed, Stage, State, Words};
+use vault_core::{Exchange, Line, Now, Owners, Release, Signed, Stage, State, Told, Words};
 
 /// What describing a request takes besides its state.
 pub(super) struct Context {
@@ -72,14 +73,12 @@ impl Context {
     }
 
     fn facts(&self, state: &State, release: &Release) -> ReleaseFacts {
-        // If the machine runs until then, and nobody sets its clock.
-        let left = |until: u64| self.now.time.plus(until.saturating_sub(self.now.waited));
         ReleaseFacts {
             manifest: release.manifest().clone(),
             collections: release.approval().collections,
-            collected: u32::try_from(release.collections().len()).unwrap_or(u32::MAX),
+            collected: collected(release),
             statement: Digest::of(release.signed().statement.as_bytes()),
-            cooling_until: state.waits_until().map(left),
+            cooling_until: state.waits_until().map(|until| waited(self.now, until)),
         }
     }
 
@@ -104,6 +103,35 @@ impl Context {
             },
         }
     }
+}
+
+/// What came of an approval.
+pub(super) fn fate(state: &State, release: &Release, now: Now) -> Fate {
+    let standing = match &state.stage {
+        Stage::Closed(closing) => {
+            let (why, at) = (closing.why, closing.at);
+            // What the visitor has not heard of when it ended is hidden until the request's own deadline.
+            let hidden = matches!(closing.told, Told::Nothing(..));
+            if hidden { Standing::Unseen { why, at } } else { Standing::Ended { why, at } }
+        }
+        Stage::Cooling(_, cooling) => Standing::Cooling(waited(now, cooling.until)),
+        Stage::Received
+        | Stage::AwaitingAnswer(_)
+        | Stage::AwaitingOwner(..)
+        | Stage::AwaitingVisitor(_)
+        | Stage::Released(_) => Standing::Collectable(release.not_after()),
+    };
+    Fate { at: now.time, standing, collections: release.approval().collections, collected: collected(release) }
+}
+
+/// Devices that have begun to collect.
+fn collected(release: &Release) -> u32 {
+    u32::try_from(release.collections().len()).unwrap_or(u32::MAX)
+}
+
+/// When so much has been waited, if the machine runs until then, and nobody sets its clock.
+fn waited(now: Now, until: u64) -> Time {
+    now.time.plus(until.saturating_sub(now.waited))
 }
 
 /// Kinds of the owner's words.

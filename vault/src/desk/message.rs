@@ -7,7 +7,7 @@ use shared::ids::{Digest, ItemId, Nonce, RequestId, TicketHash};
 use shared::message::{Manifest, MediaType};
 use shared::receipt::Receipt;
 use shared::time::Time;
-use vault_core::{Doubt, Draft, Line, Signed};
+use vault_core::{Doubt, Draft, Line, Signed, Why};
 
 /// What the owner's process asks. One connection is one call.
 #[derive(Serialize, Deserialize)]
@@ -315,4 +315,32 @@ pub(crate) struct Reception {
 pub(crate) struct Evidence {
     pub(crate) manifest: Manifest,
     pub(crate) receipt: Receipt,
+    pub(crate) fate: Fate,
+}
+
+/// What came of an approval, as the vault knows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fate {
+    /// As of when.
+    pub(crate) at: Time,
+    pub(crate) standing: Standing,
+    /// How many devices may collect it.
+    pub(crate) collections: u32,
+    /// How many have begun to.
+    pub(crate) collected: u32,
+}
+
+/// How an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Standing {
+    /// Not collectable before this.
+    Cooling(Time),
+    /// Collectable until then.
+    Collectable(Time),
+    /// Collectable no more.
+    Ended { why: Why, at: Time },
+    /// It ended before it was collectable.
+    Unseen { why: Why, at: Time },
 }

@@ -6,5 +6,5 @@ mod message;
 mod server;
 
 pub(crate) use client::{Desk, DeskError};
-pub(crate) use message::{About, BrakeFacts, Case, ClockFacts, DeskCall, DeskReply, Reception};
+pub(crate) use message::{About, BrakeFacts, Case, ClockFacts, DeskCall, DeskReply, Fate, Reception, Standing};
 pub(crate) use server::serve;

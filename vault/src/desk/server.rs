@@ -1,6 +1,6 @@
 //! The daemon's side of the desk.
 
-use super::cases::{Context, pending};
+use super::cases::{Context, fate, pending};
 use super::message::{About, BrakeFacts, Case, ClockFacts, DeskCall, DeskReply, Evidence, FailureKind, Reception};
 use crate::daemon::Vault;
 use crate::disk::blocking;
@@ -417,7 +417,8 @@ impl Desk {
         let evidence = blocking(move || {
             let Some(release) = state.release() else { return Ok(None) };
             let receipt = evidence::receipt(&vault.notary, id, Kind::Approved, release.signed())?;
-            Ok(Some(Evidence { manifest: release.manifest().clone(), receipt }))
+            let fate = fate(&state, release, vault.clock.now());
+            Ok(Some(Evidence { manifest: release.manifest().clone(), receipt, fate }))
         });
         let none = || Failure::Invalid(format!("there is evidence of approvals; this request is {name}, without one"));
         Ok(DeskReply::Evidence(Box::new(evidence.await?.ok_or_else(none)?)))

@@ -1,16 +1,16 @@
-//! Signals while the owner's terminal is in use: each of them means no, and leaves nothing behind.
+//! Signals while the owner's terminal is in use: each of them means no, and leaves nothing behind but what the owner wrote.
 //!
 //! One thread listens from the first use on. While somebody [`hold`]s, a signal is passed on to be handled in order; else it
-//! ends the process, after the folders of clear text are gone.
+//! ends the process, after every [`last_act`].
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What a signal asks for.
@@ -39,18 +39,28 @@ const HEARD: [(Signal, Notice); 6] = [
 /// How long a signal that ended a program is waited for here.
 const MEETING: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
 
+/// How long a program that is asked to end may go on saving.
+const PARTING: Duration = Duration::from_secs(2);
+
 struct Registry {
     holders: Vec<(u64, PipeWriter)>,
-    folders: Vec<PathBuf>,
+    last: Vec<(u64, Box<dyn Fn() + Send>)>,
     next: u64,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { holders: Vec::new(), folders: Vec::new(), next: 0 });
+impl Registry {
+    fn id(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { holders: Vec::new(), last: Vec::new(), next: 0 });
 static LISTENER: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
 
 /// While this lives, signals come here.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     id: u64,
     notices: PipeReader,
 }
@@ -59,14 +69,13 @@ pub(super) struct Hold {
 ///
 /// # Errors
 /// When the system has no pipe or thread for it.
-pub(super) fn hold() -> io::Result<Hold> {
+pub(crate) fn hold() -> io::Result<Hold> {
     listen()?;
     let (notices, sender) = io::pipe()?;
     rustix::io::ioctl_fionbio(&notices, true)?;
     rustix::io::ioctl_fionbio(&sender, true)?;
     let mut registry = registry();
-    let id = registry.next;
-    registry.next += 1;
+    let id = registry.id();
     registry.holders.push((id, sender));
     Ok(Hold { id, notices })
 }
@@ -103,28 +112,41 @@ impl Drop for Hold {
     }
 }
 
-/// Has `folder` removed should a signal end the process.
+/// While this lives, something is done before a signal ends the process.
+#[derive(Debug)]
+pub(crate) struct LastAct(u64);
+
+impl Drop for LastAct {
+    fn drop(&mut self) {
+        registry().last.retain(|(id, _)| *id != self.0);
+    }
+}
+
+/// Has `act` done should a signal end the process. Nothing that is [`undisturbed`] is under way then, or begins any more.
 ///
 /// # Errors
 /// When the system has no thread to listen.
-pub(crate) fn remove_folder_on_death(folder: &Path) -> io::Result<()> {
+pub(crate) fn last_act(act: impl Fn() + Send + 'static) -> io::Result<LastAct> {
     listen()?;
-    registry().folders.push(folder.to_owned());
-    Ok(())
+    let mut registry = registry();
+    let id = registry.id();
+    registry.last.push((id, Box::new(act)));
+    Ok(LastAct(id))
 }
 
-/// The folder is gone.
-pub(crate) fn forget_folder(folder: &Path) {
-    registry().folders.retain(|known| known != folder);
+/// Does all of `work`, or, where a signal is ending the process already, nothing. `work` is short, and uses nothing else of
+/// this module.
+pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    let _alive = registry();
+    work()
 }
 
-/// Waits for a program that has the terminal. It gets Ctrl-C and Ctrl-Z itself, and goes on after a stop as this process
-/// does; it is ended when this process is asked to end.
+/// Waits for a program that has the terminal and was started under `hold`. It gets Ctrl-C and Ctrl-Z itself, and goes on after
+/// a stop as this process does; it is ended when this process is asked to end.
 ///
 /// # Errors
-/// [`io::ErrorKind::Interrupted`] after a signal ended it, else the system's.
-pub(crate) fn supervise(child: &mut Child) -> io::Result<ExitStatus> {
-    let mut hold = hold()?;
+/// [`io::ErrorKind::Interrupted`] when this process was asked to end, else the system's.
+pub(crate) fn supervise(mut hold: Hold, child: &mut Child) -> io::Result<ExitStatus> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
     let end = pidfd_open(pid, PidfdFlags::empty())?;
     loop {
@@ -133,17 +155,44 @@ pub(crate) fn supervise(child: &mut Child) -> io::Result<ExitStatus> {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        if !fds[0].revents().is_empty() {
-            let status = child.wait()?;
+        let ended = if fds[0].revents().is_empty() { None } else { Some(child.wait()?) };
+        if let Some(status) = ended {
             hold.meet(status);
+        }
+        while let Some(notice) = hold.take() {
+            if notice == Notice::End {
+                return match ended {
+                    Some(_) => Ok(()),
+                    None => stop(child, pid, &end),
+                }
+                .and(Err(io::ErrorKind::Interrupted.into()));
+            }
+        }
+        if let Some(status) = ended {
             return Ok(status);
         }
-        if hold.take() == Some(Notice::End) {
-            child.kill()?;
-            child.wait()?;
-            return Err(io::ErrorKind::Interrupted.into());
+    }
+}
+
+/// Ends a program. It is asked first: it may be in the middle of saving.
+fn stop(child: &mut Child, pid: Pid, end: &OwnedFd) -> io::Result<()> {
+    // One that has ended by itself is not waited for yet, so no other has its number, and nothing is lost on it.
+    kill_process(pid, Signal::TERM)?;
+    let deadline = Instant::now() + PARTING;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left =
+            rustix::event::Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(1..) => break,
+            Ok(0) | Err(_) => {
+                child.kill()?;
+                break;
+            }
         }
     }
+    child.wait().map(drop)
 }
 
 fn registry() -> MutexGuard<'static, Registry> {
@@ -190,10 +239,8 @@ fn pass_on(signal: Signal, notice: Notice) {
     let registry = registry();
     if registry.holders.is_empty() {
         if matches!(notice, Notice::Interrupt | Notice::End) {
-            for folder in &registry.folders {
-                // Nobody is left to be told; what cannot be removed is swept by the next start.
-                drop(std::fs::remove_dir_all(folder));
-            }
+            registry.last.iter().for_each(|(_, act)| act());
+            // The registry stays locked: whoever is about to do something undisturbed waits for good.
             std::process::exit(128 + signal.as_raw());
         }
         return;
