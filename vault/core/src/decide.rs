@@ -7,9 +7,7 @@ use crate::filing::Full;
 use crate::owners::Owners;
 use crate::release::{Counted, NotCollectable, Permit, Release};
 use crate::signed::{NotAccepted, Signed};
-use crate::state::{
-    Blank, COOLING, Closing, Cooling, Draft, Exchange, LaneId, RELEASED, Request, Stage, State, Told, Unprepared, Why,
-};
+use crate::state::{Blank, Closing, Cooling, Draft, Exchange, LaneId, Request, Stage, State, Told, Unprepared, Why};
 use shared::ids::{CollectionId, Nonce, TicketHash};
 use shared::message::VisitorAnswer;
 use shared::time::Time;
@@ -140,7 +138,7 @@ pub struct Step<S = State> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// Not possible at this stage.
-    #[error("the request is {0}; {words}", words = remaining(.0))]
+    #[error("the request is {0}; this can no longer be done, or not yet")]
     Stage(&'static str),
     /// An owner has stopped all releases.
     #[error("all releases are stopped; `vault thaw` lets them go on")]
@@ -169,15 +167,6 @@ pub enum Rejected {
     /// A quota is used up.
     #[error(transparent)]
     Full(#[from] Full),
-}
-
-/// What can be done at a stage where something else cannot.
-fn remaining(stage: &str) -> &'static str {
-    if [RELEASED, COOLING].contains(&stage) {
-        "nothing else can be done with it than take it back: `vault requests revoke ID`"
-    } else {
-        "this can no longer be done, or not yet"
-    }
 }
 
 /// The step that `input` takes from `state`, or why there is none.

@@ -244,10 +244,6 @@ pub struct Cooling {
     pub lapsed: bool,
 }
 
-/// The names of the stages at which a release can be taken back.
-pub(crate) const COOLING: &str = "approved, cooling off";
-pub(crate) const RELEASED: &str = "released";
-
 impl Stage {
     /// Whether the owner may still decide.
     pub fn is_undecided(&self) -> bool {
@@ -265,8 +261,8 @@ impl Stage {
             Self::AwaitingOwner(_, None) => "waiting for approval",
             Self::AwaitingOwner(_, Some(_)) => "waiting for more signatures",
             Self::AwaitingVisitor(_) => "waiting for the visitor",
-            Self::Cooling(..) => COOLING,
-            Self::Released(_) => RELEASED,
+            Self::Cooling(..) => "approved, cooling off",
+            Self::Released(_) => "released",
             Self::Closed(closing) => match closing.why {
                 Why::Refused => "refused",
                 Why::Lapsed => "lapsed",

@@ -94,8 +94,14 @@ impl Owner {
     }
 
     pub(super) fn refuse(&self, id: RequestId) -> Result<(), CommandError> {
-        let DeskReply::Refused { requests } = Desk::ask(&self.socket, &DeskCall::Refuse { id })? else {
-            return Err(unexpected());
+        let requests = match Desk::ask(&self.socket, &DeskCall::Refuse { id }) {
+            Ok(DeskReply::Refused { requests }) => requests,
+            Ok(_) => return Err(unexpected()),
+            Err(error) => {
+                // Another may have decided since it was looked at.
+                still_open(&self.case(id)?)?;
+                return Err(error.into());
+            }
         };
         match requests {
             1 => say("Refused. The visitor sees no difference until the request lapses."),

@@ -38,15 +38,6 @@ fn from_its_commit_on_nothing_more_is_collected() {
     }
 }
 
-#[test]
-fn whoever_comes_too_late_to_decide_is_told_of_it() {
-    let world = World::new();
-    for (stage, told) in [("released", true), ("collected", true), ("cooling", true), ("revoked", false)] {
-        let rejected = world.step(world.stage(stage), Input::Refused, at(5)).err().unwrap().to_string();
-        assert_eq!(rejected.contains("`vault requests revoke ID`"), told, "{rejected}");
-    }
-}
-
 type Change = (&'static str, fn(&mut Revocation));
 
 const CHANGES: [Change; 3] = [
