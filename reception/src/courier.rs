@@ -1,14 +1,19 @@
 //! Brings requests to the vault: at once while it is there, and by way of the [`Spool`] while it is away. Whoever has filed a
 //! request is told where it is, and the spool is emptied as soon as the vault is back.
 
+mod error;
+
+pub use error::NotFiled;
+
 use crate::broker::{Broker, BrokerError, Hint};
 use crate::lobby::Paired;
-use crate::spool::{self, NotKept, Offered, Spool, Unusable, Waiting, lock};
+use crate::spool::{self, Offered, Spool, Unusable, Waiting, lock};
+use error::Failed;
 use node::files::FileError;
 use node::{Surroundings, Thinned};
 use shared::ids::{Digest, Ticket, TicketHash};
 use shared::message::{Filing, Refused, View};
-use shared::seal::{self, NotSealed};
+use shared::seal;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::pending;
@@ -31,26 +36,6 @@ pub enum Filed {
     Vault,
     /// Into the spool.
     Spool,
-}
-
-/// Why a request went nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotFiled {
-    /// The vault says no.
-    #[error(transparent)]
-    Refused(Refused),
-    /// The vault is away, and none is paired whose key would seal the request.
-    #[error("no vault is paired with this reception")]
-    Unpaired,
-    /// The vault is away, and the spool or its disk is full.
-    #[error("the vault is away, and there is no room here to keep a request for it")]
-    NoRoom,
-    /// The vault is away, and the request cannot be kept; the log says why.
-    #[error("the vault is away, and the request cannot be kept here")]
-    NotKept,
-    /// No clear answer came after the request was sent, and it cannot be kept here either.
-    #[error("whether the request arrived is not known")]
-    Uncertain,
 }
 
 /// How a request stands, as far as this node can tell.
@@ -447,36 +432,6 @@ fn stop(error: BrokerError) -> Stop {
         | BrokerError::Refused(
             Refused::Protocol | Refused::Unavailable | Refused::Collected | Refused::Paused | Refused::Answered,
         ) => Stop::Pause(Pause::Retry),
-    }
-}
-
-/// Why a request could not be sealed or kept.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error(transparent)]
-    NotKept(#[from] NotKept),
-    #[error("a request cannot be sealed: {0}")]
-    NotSealed(#[from] NotSealed),
-    #[error("a request cannot be written out: {0}")]
-    Body(#[from] serde_json::Error),
-    #[error("a request cannot be sealed: the system gave no randomness")]
-    Random,
-}
-
-impl From<Failed> for NotFiled {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::NotKept(NotKept::TooMany(_) | NotKept::TooMuch { .. }) => Self::NoRoom,
-            Failed::NotKept(NotKept::File(FileError::Io { source, .. }))
-                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
-            {
-                Self::NoRoom
-            }
-            Failed::NotKept(NotKept::Other) => Self::Refused(Refused::Malformed),
-            Failed::NotKept(NotKept::File(_)) | Failed::NotSealed(_) | Failed::Body(_) | Failed::Random => {
-                Self::NotKept
-            }
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! `other-vault`, and is back in its place once that vault is paired. A file that is damaged, or that the vault refuses for good,
 //! goes to the folder `set-aside` and holds nobody up; it is kept there for whoever wants to know why.
 
+mod aside;
 mod entry;
 mod error;
 mod index;
@@ -19,7 +20,7 @@ use index::{Full, Index, Place};
 use node::files::{self, FileError, failed};
 use shared::ids::{Digest, RequestId, TicketHash};
 use shared::seal::Sealed;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -207,16 +208,6 @@ impl Spool {
         self.index().full().is_some()
     }
 
-    /// Whether a request of this name was set aside, and whether the vault may have it all the same.
-    pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
-        self.index().aside.get(&id).copied()
-    }
-
-    /// From now on a request that was set aside counts as one that the vault has.
-    pub(crate) fn is_with_the_vault(&self, id: RequestId) {
-        self.index().aside.remove(&id);
-    }
-
     /// What is to be sent, read from the disk.
     ///
     /// # Errors
@@ -270,27 +261,6 @@ impl Spool {
     /// Leaves a request that the vault has out until the next start.
     pub(crate) fn forget(&self, ticket: &TicketHash) {
         self.index().forget(ticket.request());
-    }
-
-    /// Takes a request out of the way of the others, and says why in the log. One whose file was removed is in nobody's way,
-    /// and stays: its removal is not done.
-    pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
-        let _writer = lock(&self.0.writer);
-        let id = ticket.request();
-        let held = {
-            let mut index = self.index();
-            if index.unflushed.contains(&id) {
-                return;
-            }
-            let held = index.find(id).cloned();
-            index.forget(id);
-            held
-        };
-        let Some(Waiting { offered, place, .. }) = held else { return };
-        self.move_aside(place, &entry::name(id), why);
-        if let Some(aside) = self.index().aside.get_mut(&id) {
-            *aside = offered;
-        }
     }
 
     /// # Errors
@@ -397,46 +367,6 @@ impl Spool {
                 tracing::error!(%error, "a request that was not kept may be here again after the next start");
             }
         })
-    }
-
-    /// A file that cannot be moved stays where it is, and is looked at again at the next start.
-    fn move_aside(&self, place: Place, name: &str, why: &Unusable) {
-        let (from, to) = (self.folder(place).join(name), self.0.folder.join(ASIDE).join(name));
-        let moved = fs::rename(&from, &to).map_err(failed("set aside", &from));
-        match moved.and_then(|()| files::sync_folder(&to)).and_then(|()| files::sync_folder(&from)) {
-            Ok(()) => tracing::warn!(file = %to.display(), "a request was set aside, and is not delivered: {why}"),
-            Err(error) => tracing::error!(%error, "a request is not delivered ({why}), and may not stay set aside"),
-        }
-        if let Err(error) = self.count_aside() {
-            tracing::warn!(%error, "what is set aside cannot be counted");
-        }
-    }
-
-    /// As [`Self::count_aside`], and finds out what was deleted of what waits for another vault.
-    fn count_again(&self) -> Result<(), FileError> {
-        self.count_aside()?;
-        let there: HashSet<String> = listed(&self.folder(Place::Other))?.into_iter().map(|(_, name)| name).collect();
-        let mut index = self.index();
-        let Index { waiting, unflushed, .. } = &mut *index;
-        waiting.retain(|held| {
-            let id = held.ticket.request();
-            held.place == Place::Queue || unflushed.contains(&id) || there.contains(&entry::name(id))
-        });
-        Ok(())
-    }
-
-    fn count_aside(&self) -> Result<(), FileError> {
-        let (mut found, mut bytes) = (HashMap::new(), 0);
-        let before = self.index().aside.clone();
-        for (path, name) in listed(&self.0.folder.join(ASIDE))? {
-            bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
-            if let Ok(id) = entry::named(&name) {
-                found.insert(id, before.get(&id).copied().unwrap_or(Offered::Perhaps));
-            }
-        }
-        let mut index = self.index();
-        (index.aside, index.aside_bytes) = (found, bytes);
-        Ok(())
     }
 
     fn folder(&self, place: Place) -> PathBuf {

@@ -1,0 +1,81 @@
+//! What is taken out of the way of the others, since it can never be delivered.
+
+use super::index::{Index, Offered, Place, Waiting};
+use super::{ASIDE, Spool, Unusable, entry, listed, lock};
+use node::files::{self, FileError, failed};
+use shared::ids::{RequestId, TicketHash};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+impl Spool {
+    /// Whether a request of this name was set aside, and whether the vault may have it all the same.
+    pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
+        self.index().aside.get(&id).copied()
+    }
+
+    /// From now on a request that was set aside counts as one that the vault has.
+    pub(crate) fn is_with_the_vault(&self, id: RequestId) {
+        self.index().aside.remove(&id);
+    }
+
+    /// Takes a request out of the way of the others, and says why in the log. One whose file was removed is in nobody's way,
+    /// and stays: its removal is not done.
+    pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
+        let _writer = lock(&self.0.writer);
+        let id = ticket.request();
+        let held = {
+            let mut index = self.index();
+            if index.unflushed.contains(&id) {
+                return;
+            }
+            let held = index.find(id).cloned();
+            index.forget(id);
+            held
+        };
+        let Some(Waiting { offered, place, .. }) = held else { return };
+        self.move_aside(place, &entry::name(id), why);
+        if let Some(aside) = self.index().aside.get_mut(&id) {
+            *aside = offered;
+        }
+    }
+
+    /// A file that cannot be moved stays where it is, and is looked at again at the next start.
+    pub(super) fn move_aside(&self, place: Place, name: &str, why: &Unusable) {
+        let (from, to) = (self.folder(place).join(name), self.0.folder.join(ASIDE).join(name));
+        let moved = fs::rename(&from, &to).map_err(failed("set aside", &from));
+        match moved.and_then(|()| files::sync_folder(&to)).and_then(|()| files::sync_folder(&from)) {
+            Ok(()) => tracing::warn!(file = %to.display(), "a request was set aside, and is not delivered: {why}"),
+            Err(error) => tracing::error!(%error, "a request is not delivered ({why}), and may not stay set aside"),
+        }
+        if let Err(error) = self.count_aside() {
+            tracing::warn!(%error, "what is set aside cannot be counted");
+        }
+    }
+
+    /// As [`Self::count_aside`], and finds out what was deleted of what waits for another vault.
+    pub(super) fn count_again(&self) -> Result<(), FileError> {
+        self.count_aside()?;
+        let there: HashSet<String> = listed(&self.folder(Place::Other))?.into_iter().map(|(_, name)| name).collect();
+        let mut index = self.index();
+        let Index { waiting, unflushed, .. } = &mut *index;
+        waiting.retain(|held| {
+            let id = held.ticket.request();
+            held.place == Place::Queue || unflushed.contains(&id) || there.contains(&entry::name(id))
+        });
+        Ok(())
+    }
+
+    pub(super) fn count_aside(&self) -> Result<(), FileError> {
+        let (mut found, mut bytes) = (HashMap::new(), 0);
+        let before = self.index().aside.clone();
+        for (path, name) in listed(&self.0.folder.join(ASIDE))? {
+            bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
+            if let Ok(id) = entry::named(&name) {
+                found.insert(id, before.get(&id).copied().unwrap_or(Offered::Perhaps));
+            }
+        }
+        let mut index = self.index();
+        (index.aside, index.aside_bytes) = (found, bytes);
+        Ok(())
+    }
+}
