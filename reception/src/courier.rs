@@ -143,7 +143,10 @@ impl Courier {
             }
             Err(BrokerError::Away) => Offered::Never,
             // A vault whose disk failed may find the request on it at its next start.
-            Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => Offered::Perhaps,
+            Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => {
+                self.spool.may_be_with_the_vault(hash.request());
+                Offered::Perhaps
+            }
             Err(BrokerError::Refused(refused)) => return Err(NotFiled::Refused(refused)),
         };
         match self.keep(ticket.clone(), filing, offered).await {
@@ -354,6 +357,7 @@ impl Courier {
     async fn delivered(&self, next: &Waiting) {
         node::danger::point("spool:delivered");
         let (spool, ticket) = (self.spool.clone(), next.ticket);
+        self.spool.is_with_the_vault(ticket.request());
         if let Err(error) = self.blocking(move || spool.remove(&ticket)).await {
             // The vault takes it for what it is: the same again.
             tracing::error!(%error, "a delivered request cannot be removed; it is sent once more after the next start");

@@ -134,7 +134,8 @@ impl Spool {
             }
             None => {
                 self.make_room()?;
-                offered
+                // It may have come to the vault when it was set aside, or after that.
+                self.index().aside.get(&id).map_or(offered, |aside| aside.before(offered))
             }
         };
         let number = self.index().next;

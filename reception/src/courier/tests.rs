@@ -483,3 +483,5 @@ async fn nothing_is_sealed_for_nobody_and_no_room_is_said() {
     let _linked = front.connect(&desk).await;
     assert_eq!(full.file(&ticket(1), filing(1)).await, Err(NotFiled::Uncertain));
 }
+
+mod said;

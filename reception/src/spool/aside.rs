@@ -1,21 +1,31 @@
 //! What is taken out of the way of the others, since it can never be delivered.
 
-use super::index::{Index, Offered, Place, Waiting};
+use super::index::{Aside, Index, Offered, Place, Waiting};
 use super::{ASIDE, Spool, Unusable, entry, listed, lock};
 use node::files::{self, FileError, failed};
 use shared::ids::{RequestId, TicketHash};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 
 impl Spool {
-    /// Whether a request of this name was set aside, and whether the vault may have it all the same.
+    /// Whether a request of this name was set aside and has not come to the vault since, and whether the vault may have it all
+    /// the same.
     pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
-        self.index().aside.get(&id).copied()
+        self.index().aside.get(&id).copied().and_then(Aside::offered)
     }
 
     /// From now on a request that was set aside counts as one that the vault has.
     pub(crate) fn is_with_the_vault(&self, id: RequestId) {
-        self.index().aside.remove(&id);
+        if let Some(aside) = self.index().aside.get_mut(&id) {
+            *aside = Aside::Arrived;
+        }
+    }
+
+    /// From now on a request that was set aside counts as one that the vault may have.
+    pub(crate) fn may_be_with_the_vault(&self, id: RequestId) {
+        if let Some(aside) = self.index().aside.get_mut(&id) {
+            *aside = aside.or(Offered::Perhaps);
+        }
     }
 
     /// Takes a request out of the way of the others, and says why in the log. One whose file was removed is in nobody's way,
@@ -33,9 +43,10 @@ impl Spool {
             held
         };
         let Some(Waiting { offered, place, .. }) = held else { return };
+        let before = self.index().aside.get(&id).copied();
         self.move_aside(place, &entry::name(id), why);
         if let Some(aside) = self.index().aside.get_mut(&id) {
-            *aside = offered;
+            *aside = Aside::Lost(before.map_or(offered, |before| before.before(offered)));
         }
     }
 
@@ -66,16 +77,17 @@ impl Spool {
     }
 
     pub(super) fn count_aside(&self) -> Result<(), FileError> {
-        let (mut found, mut bytes) = (HashMap::new(), 0);
-        let before = self.index().aside.clone();
+        let (mut found, mut bytes) = (HashSet::new(), 0);
         for (path, name) in listed(&self.0.folder.join(ASIDE))? {
             bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
-            if let Ok(id) = entry::named(&name) {
-                found.insert(id, before.get(&id).copied().unwrap_or(Offered::Perhaps));
-            }
+            found.extend(entry::named(&name));
         }
         let mut index = self.index();
-        (index.aside, index.aside_bytes) = (found, bytes);
+        index.aside.retain(|id, _| found.contains(id));
+        for id in found {
+            index.aside.entry(id).or_insert(Aside::Lost(Offered::Perhaps));
+        }
+        index.aside_bytes = bytes;
         Ok(())
     }
 }

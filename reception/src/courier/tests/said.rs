@@ -1,0 +1,68 @@
+//! What is said of a request is so, whatever became of it before.
+
+use super::*;
+
+/// Ends a link, and waits until that is known.
+async fn gone(front: &Front, linked: Linked) {
+    drop(linked);
+    soon(|| !front.courier.broker.up()).await;
+}
+
+/// Has the vault refuse a kept request for good, and goes away again.
+async fn refused_for_good(front: &Front, who: u8) {
+    front.file(who).await.unwrap();
+    let desk = Desk::answering([Answer::Refuse(Refused::Malformed)]);
+    let linked = front.connect(&desk).await;
+    let is_aside = || front.courier.spool.set_aside_as(ticket(who).hash().request()).is_some();
+    soon(|| front.courier.waiting() == 0 && is_aside()).await;
+    gone(front, linked).await;
+}
+
+#[tokio::test]
+async fn what_was_set_aside_and_kept_anew_is_with_the_vault_once_it_is_handed_over() {
+    let mut front = Front::new();
+    front.run();
+    refused_for_good(&front, 1).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside(Offered::Never)));
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    let desk = Desk::default();
+    let linked = front.connect(&desk).await;
+    front.emptied().await;
+    assert_eq!(desk.purposes(), purposes([1]));
+    gone(&front, linked).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Err(BrokerError::Away), "the owner may have seen it");
+    let _over = front.connect(&Desk::default()).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Vault(View::Closed)));
+}
+
+#[tokio::test]
+async fn what_the_vault_has_had_is_not_called_unseen_when_others_are_set_aside() {
+    let mut front = Front::new();
+    front.run();
+    refused_for_good(&front, 1).await;
+    let linked = front.connect(&Desk::default()).await;
+    assert_eq!(front.file(1).await, Ok(Filed::Vault));
+    gone(&front, linked).await;
+    refused_for_good(&front, 2).await;
+    assert_eq!(front.courier.standing(&ticket(2)).await, Ok(Standing::SetAside(Offered::Never)));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Err(BrokerError::Away));
+    // Refused once more, now by a vault where it is over.
+    refused_for_good(&front, 1).await;
+    let _over = front.connect(&Desk::default()).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside(Offered::Perhaps)));
+    assert_eq!(front.courier.standing(&ticket(2)).await, Ok(Standing::SetAside(Offered::Never)));
+}
+
+#[tokio::test]
+async fn what_was_set_aside_and_then_sent_without_an_answer_is_not_called_unseen() {
+    let mut front = Front::new();
+    front.run();
+    refused_for_good(&front, 1).await;
+    let desk = Desk::answering([Answer::Lose]);
+    let linked = front.connect(&desk).await;
+    front.courier.paired.send_replace(None);
+    assert_eq!(front.file(1).await, Err(NotFiled::Uncertain));
+    assert_eq!(desk.purposes(), purposes([1]));
+    gone(&front, linked).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Err(BrokerError::Away));
+}
