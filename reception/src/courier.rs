@@ -41,8 +41,8 @@ pub enum Filed {
 /// How a request stands, as far as this node can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It waits here.
-    Kept,
+    /// It waits here, and the vault may have it all the same.
+    Kept(Offered),
     /// It waits here for another vault than the one that is paired now.
     KeptForAnother,
     /// It was removed here at its visitor's wish, but the disk did not confirm that: it may be here again after the next start.
@@ -184,8 +184,12 @@ impl Courier {
         if self.spool.may_come_back(&hash) {
             return Ok(Standing::Removed);
         }
-        if let Some(vault) = self.spool.sealed_for(&hash) {
-            return Ok(if self.is_for_another(vault) { self.standing_elsewhere(ticket).await } else { Standing::Kept });
+        if let Some(Waiting { vault, offered, .. }) = self.spool.held(&hash) {
+            return Ok(if self.is_for_another(vault) {
+                self.standing_elsewhere(ticket).await
+            } else {
+                Standing::Kept(offered)
+            });
         }
         match (self.broker.status(ticket).await, self.spool.set_aside_as(hash.request())) {
             (Ok(View::Closed), Some(offered)) => Ok(Standing::SetAside(offered)),
@@ -212,7 +216,7 @@ impl Courier {
     /// # Errors
     /// [`BrokerError`] when only the vault could do it; [`Refused::Unavailable`] when this machine's disk does not do it.
     pub async fn withdraw(&self, ticket: &Ticket) -> Result<Withdrawn, BrokerError> {
-        let another = self.spool.sealed_for(&ticket.hash()).is_some_and(|vault| self.is_for_another(vault));
+        let another = self.spool.held(&ticket.hash()).is_some_and(|held| self.is_for_another(held.vault));
         let removed = self.take_out(ticket).await?;
         // Whatever was removed, the vault may have the same from an earlier time.
         match (self.broker.withdraw(ticket).await, removed) {

@@ -183,13 +183,12 @@ impl Spool {
 
     /// Whether this ticket's request waits here.
     pub(crate) fn holds(&self, ticket: &TicketHash) -> bool {
-        self.sealed_for(ticket).is_some()
+        self.held(ticket).is_some()
     }
 
-    /// The vault that this ticket's request is sealed for, if it waits here.
-    pub(crate) fn sealed_for(&self, ticket: &TicketHash) -> Option<Digest> {
-        let index = self.index();
-        index.find(ticket.request()).filter(|waiting| waiting.ticket == *ticket).map(|waiting| waiting.vault)
+    /// This ticket's request, if it waits here.
+    pub(crate) fn held(&self, ticket: &TicketHash) -> Option<Waiting> {
+        self.index().find(ticket.request()).filter(|waiting| waiting.ticket == *ticket).cloned()
     }
 
     /// Whether this ticket's request was removed at its visitor's wish, and the disk did not confirm that: it waits no more,

@@ -186,7 +186,7 @@ async fn requests_wait_in_order_unreadable_and_arrive_once_the_vault_is_back() {
     let (log, _guard) = Captured::start();
     for who in [3, 1, 2, 3] {
         assert_eq!(front.file(who).await, Ok(Filed::Spool));
-        assert_eq!(front.courier.standing(&ticket(who)).await, Ok(Standing::Kept));
+        assert_eq!(front.courier.standing(&ticket(who)).await, Ok(Standing::Kept(Offered::Never)));
     }
     for file in front.files() {
         assert!(!file.windows(6).any(|part| part == b"canary"));
@@ -231,7 +231,10 @@ async fn a_lost_answer_leaves_the_request_here_until_the_vault_says_filed() {
         }
     };
     timeout(LIMIT, taken).await.unwrap();
-    assert_eq!((front.files().len(), front.courier.standing(&ticket(1)).await), (2, Ok(Standing::Kept)));
+    assert_eq!(
+        (front.files().len(), front.courier.standing(&ticket(1)).await),
+        (2, Ok(Standing::Kept(Offered::Perhaps)))
+    );
     drop(first);
     let _second = front.connect(&desk).await;
     front.emptied().await;
@@ -389,7 +392,7 @@ async fn what_was_sealed_for_another_vault_waits_for_it_and_arrives_in_order() {
     drop(linked);
     pair("vault");
     soon(|| front.courier.waiting() == 2).await;
-    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept(Offered::Perhaps)));
     let desk = Desk::default();
     let _linked = front.connect(&desk).await;
     front.emptied().await;
@@ -407,7 +410,11 @@ async fn what_the_paired_vault_has_too_stands_as_it_says() {
     desk.filed.lock().unwrap().push(filing(1));
     assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Vault(View::Waiting)));
     front.courier.paired.send_replace(None);
-    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept), "for whichever is paired next");
+    assert_eq!(
+        front.courier.standing(&ticket(1)).await,
+        Ok(Standing::Kept(Offered::Never)),
+        "for whichever is paired next"
+    );
 }
 
 #[tokio::test]

@@ -66,3 +66,25 @@ async fn what_was_set_aside_and_then_sent_without_an_answer_is_not_called_unseen
     gone(&front, linked).await;
     assert_eq!(front.courier.standing(&ticket(1)).await, Err(BrokerError::Away));
 }
+
+#[tokio::test]
+async fn what_may_have_arrived_is_not_called_kept_alone() {
+    let front = Front::new();
+    let desk = Desk::answering([Answer::Lose]);
+    let linked = front.connect(&desk).await;
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    assert_eq!(desk.purposes(), purposes([1]));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept(Offered::Perhaps)));
+    gone(&front, linked).await;
+    assert_eq!(front.file(2).await, Ok(Filed::Spool));
+    assert_eq!(front.courier.standing(&ticket(2)).await, Ok(Standing::Kept(Offered::Never)));
+    let spool = Spool::open(front.root.path().join("spool")).unwrap();
+    let restarted = Courier { spool, ..front.courier.clone() };
+    for who in 1..=2 {
+        assert_eq!(
+            restarted.standing(&ticket(who)).await,
+            Ok(Standing::Kept(Offered::Perhaps)),
+            "nobody knows any more"
+        );
+    }
+}
