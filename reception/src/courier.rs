@@ -373,15 +373,19 @@ impl Courier {
     }
 
     async fn keep(&self, ticket: Ticket, filing: Filing, offered: Offered) -> Result<(), NotFiled> {
-        let peer = self.paired.borrow().clone().ok_or(NotFiled::Unpaired)?;
+        let peer = self.paired.borrow().clone();
         let mut random = [0; 32];
         let filled = self.surroundings.fill(&mut random);
         let (spool, wanted) = (self.spool.clone(), self.wanted.clone());
         // Whoever waits for this may be gone before it is done.
         let keep = move || {
-            filled.map_err(|_| Failed::Random)?;
-            let sealed = seal::seal(peer.sealing(), peer.origin(), &filing, random)?;
-            spool.keep(peer.mark(), filing.ticket, spool::body(&ticket, &filing)?, sealed, offered)?;
+            let body = spool::body(&ticket, &filing)?;
+            if !spool.keeps(filing.ticket, body, offered)? {
+                let peer = peer.ok_or(Failed::Unpaired)?;
+                filled.map_err(|_| Failed::Random)?;
+                let sealed = seal::seal(peer.sealing(), peer.origin(), &filing, random)?;
+                spool.keep(peer.mark(), filing.ticket, body, sealed, offered)?;
+            }
             wanted.notify_one();
             Ok::<(), Failed>(())
         };

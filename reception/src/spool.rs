@@ -117,21 +117,10 @@ impl Spool {
     ) -> Result<(), NotKept> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        // What waits for another vault may have been deleted by hand.
-        let there =
-            |held: &Waiting| held.place == Place::Queue || self.path(held.place, id).try_exists().unwrap_or(true);
-        let held = self.index().find(id).cloned();
-        let offered = match held.filter(|held| there(held) || self.index().unflushed.contains(&id)) {
-            Some(held) if (held.ticket, held.body) != (ticket, body) => return Err(NotKept::Other),
-            Some(held) => {
-                let offered = offered.or(held.offered);
-                self.mark(&ticket, offered);
-                // Else it has its room already, but no file.
-                if !self.index().unflushed.contains(&id) {
-                    return Ok(());
-                }
-                offered
-            }
+        let offered = match self.same(ticket, body, offered)? {
+            Some(_) if self.has_file(id) => return Ok(()),
+            // It has its room already.
+            Some(held) => held.offered,
             None => {
                 self.make_room()?;
                 // It may have come to the vault when it was set aside, or after that.
@@ -149,6 +138,41 @@ impl Spool {
         index.unflushed.remove(&id);
         index.add(Waiting::of(&entry, offered, Place::Queue));
         Ok(())
+    }
+
+    /// Whether this very request is kept already, so that it need not be sealed again. If it is, notes whether the vault may
+    /// have it.
+    ///
+    /// # Errors
+    /// [`NotKept::Other`]
+    pub(crate) fn keeps(&self, ticket: TicketHash, body: Digest, offered: Offered) -> Result<bool, NotKept> {
+        let _writer = lock(&self.0.writer);
+        Ok(self.same(ticket, body, offered)?.is_some_and(|_| self.has_file(ticket.request())))
+    }
+
+    /// The same request as this, if it waits here; notes whether the vault may have it.
+    ///
+    /// # Errors
+    /// [`NotKept::Other`]
+    fn same(&self, ticket: TicketHash, body: Digest, offered: Offered) -> Result<Option<Waiting>, NotKept> {
+        let id = ticket.request();
+        let Some(mut held) = self.index().find(id).cloned() else { return Ok(None) };
+        // What waits for another vault may have been deleted by hand.
+        let there = held.place == Place::Queue || self.path(held.place, id).try_exists().unwrap_or(true);
+        if !there && self.has_file(id) {
+            return Ok(None);
+        }
+        if (held.ticket, held.body) != (ticket, body) {
+            return Err(NotKept::Other);
+        }
+        held.offered = offered.or(held.offered);
+        self.mark(&ticket, held.offered);
+        Ok(Some(held))
+    }
+
+    /// Whether the file of one that waits was not removed, as far as memory knows.
+    fn has_file(&self, id: RequestId) -> bool {
+        !self.index().unflushed.contains(&id)
     }
 
     /// Has those that are sealed for this vault in the order, each in its old place there, and those for others out of it; what

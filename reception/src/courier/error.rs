@@ -32,6 +32,9 @@ pub(super) enum Failed {
     /// The spool does not take it.
     #[error(transparent)]
     NotKept(#[from] NotKept),
+    /// There is nobody to seal it for.
+    #[error("a request cannot be sealed: no vault is paired with this reception")]
+    Unpaired,
     /// It cannot be sealed.
     #[error("a request cannot be sealed: {0}")]
     NotSealed(#[from] NotSealed),
@@ -52,6 +55,7 @@ impl From<Failed> for NotFiled {
             {
                 Self::NoRoom
             }
+            Failed::Unpaired => Self::Unpaired,
             Failed::NotKept(NotKept::Other) => Self::Refused(Refused::Malformed),
             Failed::NotKept(NotKept::File(_)) | Failed::NotSealed(_) | Failed::Body(_) | Failed::Random => {
                 Self::NotKept

@@ -88,3 +88,21 @@ async fn what_may_have_arrived_is_not_called_kept_alone() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_kept_is_kept_whether_or_not_a_vault_is_paired() {
+    let mut front = Front::new();
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    let paired = front.courier.paired.send_replace(None);
+    assert_eq!(front.file(1).await, Ok(Filed::Spool), "it is still here");
+    let other = Filing { purpose: Text::new("Another").unwrap(), ..filing(1) };
+    assert_eq!(front.courier.file(&ticket(1), other).await, Err(NotFiled::Refused(Refused::Malformed)));
+    assert_eq!(front.file(2).await, Err(NotFiled::Unpaired));
+    assert_eq!(front.files().len(), 1);
+    front.courier.paired.send_replace(paired);
+    front.run();
+    let desk = Desk::default();
+    let _linked = front.connect(&desk).await;
+    front.emptied().await;
+    assert_eq!(desk.purposes(), purposes([1]));
+}
