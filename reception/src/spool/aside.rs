@@ -6,6 +6,7 @@ use node::files::{self, FileError, failed};
 use shared::ids::{RequestId, TicketHash};
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 
 impl Spool {
     /// Whether a request of this name was set aside and has not come to the vault since, and whether the vault may have it all
@@ -33,31 +34,42 @@ impl Spool {
     pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        let held = {
+        let place = {
             let mut index = self.index();
+            let Some(Waiting { offered, place, .. }) = index.find(id).cloned() else { return };
             if index.unflushed.contains(&id) {
                 return;
             }
-            let held = index.find(id).cloned();
-            index.forget(id);
-            held
+            // Known as one or the other at every instant.
+            let before = index.aside.get(&id).copied();
+            index.aside.insert(id, Aside::Lost(before.map_or(offered, |before| before.before(offered))));
+            place
         };
-        let Some(Waiting { offered, place, .. }) = held else { return };
-        let before = self.index().aside.get(&id).copied();
-        self.move_aside(place, &entry::name(id), why);
-        if let Some(aside) = self.index().aside.get_mut(&id) {
-            *aside = Aside::Lost(before.map_or(offered, |before| before.before(offered)));
+        self.rename_aside(place, &entry::name(id), why);
+        self.index().forget(id);
+        self.count_or_say();
+    }
+
+    /// Takes a file out of the way that is nobody's in the order.
+    pub(super) fn move_aside(&self, place: Place, name: &str, why: &Unusable) {
+        if let Ok(id) = entry::named(name) {
+            self.index().aside.entry(id).or_insert(Aside::Lost(Offered::Perhaps));
         }
+        self.rename_aside(place, name, why);
+        self.count_or_say();
     }
 
     /// A file that cannot be moved stays where it is, and is looked at again at the next start.
-    pub(super) fn move_aside(&self, place: Place, name: &str, why: &Unusable) {
+    fn rename_aside(&self, place: Place, name: &str, why: &Unusable) {
         let (from, to) = (self.folder(place).join(name), self.0.folder.join(ASIDE).join(name));
         let moved = fs::rename(&from, &to).map_err(failed("set aside", &from));
         match moved.and_then(|()| files::sync_folder(&to)).and_then(|()| files::sync_folder(&from)) {
             Ok(()) => tracing::warn!(file = %to.display(), "a request was set aside, and is not delivered: {why}"),
             Err(error) => tracing::error!(%error, "a request is not delivered ({why}), and may not stay set aside"),
         }
+    }
+
+    fn count_or_say(&self) {
         if let Err(error) = self.count_aside() {
             tracing::warn!(%error, "what is set aside cannot be counted");
         }
@@ -82,6 +94,18 @@ impl Spool {
             bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
             found.extend(entry::named(&name));
         }
+        for id in self.unmoved(&found) {
+            for path in [Place::Queue, Place::Other].map(|place| self.path(place, id)) {
+                match fs::metadata(&path) {
+                    Ok(file) => {
+                        bytes += file.len();
+                        found.insert(id);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(failed("look at", &path)(error)),
+                }
+            }
+        }
         let mut index = self.index();
         index.aside.retain(|id, _| found.contains(id));
         for id in found {
@@ -89,5 +113,12 @@ impl Spool {
         }
         index.aside_bytes = bytes;
         Ok(())
+    }
+
+    /// Those that were to be set aside, and have their file, if any, where it was.
+    fn unmoved(&self, moved: &HashSet<RequestId>) -> Vec<RequestId> {
+        let index = self.index();
+        let unmoved = index.aside.keys().filter(|id| !moved.contains(id) && index.find(**id).is_none());
+        unmoved.copied().collect()
     }
 }

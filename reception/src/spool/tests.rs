@@ -191,6 +191,33 @@ fn what_a_crash_or_a_bad_disk_left_is_told_apart_from_what_is_whole() {
 }
 
 #[test]
+fn what_cannot_be_moved_aside_is_known_until_it_is_gone() {
+    let place = Place::new();
+    let spool = place.open();
+    (1..=2).for_each(|who| keep(&spool, who));
+    let in_the_way = place.folder().join(ASIDE).join(entry::name(ticket(1).request()));
+    fs::create_dir(&in_the_way).unwrap();
+    let aside = |spool: &Spool, who| spool.set_aside_as(ticket(who).request());
+    for who in 1..=2 {
+        spool.set_aside(&ticket(who), &Unusable::Refused);
+        assert!(!spool.holds(&ticket(who)) && spool.oldest(|next| next.ticket == ticket(who)).is_none());
+    }
+    assert_eq!((aside(&spool, 1), aside(&spool, 2)), (Some(Offered::Never), Some(Offered::Never)));
+    assert!(place.file(1).exists() && !place.file(2).exists());
+    assert_eq!(spool.index().aside_bytes, 2 * Entry::SIZE as u64, "it takes room where it is");
+    // At a start too, where it is found to be damaged.
+    fs::write(place.file(1), "torn").unwrap();
+    let spool = place.open();
+    assert!(aside(&spool, 1).is_some() && place.file(1).exists());
+    fs::remove_dir(&in_the_way).unwrap();
+    let spool = place.open();
+    assert!(aside(&spool, 1).is_some() && in_the_way.exists() && !place.file(1).exists());
+    fs::remove_file(in_the_way).unwrap();
+    spool.count_again().unwrap();
+    assert_eq!((aside(&spool, 1), aside(&spool, 2)), (None, Some(Offered::Perhaps)));
+}
+
+#[test]
 fn damage_while_it_waits_is_found_before_it_is_sent() {
     let place = Place::new();
     let spool = place.open();

@@ -106,3 +106,21 @@ async fn what_is_kept_is_kept_whether_or_not_a_vault_is_paired() {
     front.emptied().await;
     assert_eq!(desk.purposes(), purposes([1]));
 }
+
+#[tokio::test]
+async fn what_cannot_be_moved_aside_is_said_to_be_set_aside() {
+    let mut front = Front::new();
+    front.run();
+    let in_the_way = front.root.path().join("spool/set-aside").join(format!("{}.sealed", ticket(1).hash().request()));
+    std::fs::create_dir(&in_the_way).unwrap();
+    for who in 1..=2 {
+        refused_for_good(&front, who).await;
+    }
+    assert_eq!((front.files().len(), std::fs::read_dir(&in_the_way).unwrap().count()), (2, 0));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside(Offered::Never)));
+    let desk = Desk::default();
+    let _linked = front.connect(&desk).await;
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::SetAside(Offered::Never)));
+    assert_eq!(front.file(1).await, Ok(Filed::Vault));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Vault(View::Waiting)));
+}
