@@ -2,6 +2,7 @@
 //! request is told where it is, and the spool is emptied as soon as the vault is back.
 
 mod error;
+mod later;
 
 pub use error::NotFiled;
 
@@ -9,12 +10,12 @@ use crate::broker::{Broker, BrokerError, Hint};
 use crate::lobby::Paired;
 use crate::spool::{self, Offered, Spool, Unusable, Waiting, lock};
 use error::Failed;
+use later::Later;
 use node::files::FileError;
 use node::{Surroundings, Thinned};
 use shared::ids::{Digest, Ticket, TicketHash};
 use shared::message::{Filing, Refused, View};
 use shared::seal;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
@@ -26,8 +27,6 @@ use tokio::time::{Instant, sleep};
 
 /// After this, a vault that is connected but does not serve is asked again.
 const RETRY: Duration = Duration::from_secs(30);
-/// The longest that a request is not offered whose quota is used up.
-const LATER: Duration = Duration::from_secs(600);
 
 /// Where a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +101,8 @@ pub struct Courier {
     paired: Arc<Paired>,
     surroundings: Arc<dyn Surroundings>,
     wanted: Arc<Notify>,
-    /// Requests that the vault takes only later, and from when on; those behind them go first.
-    later: Arc<std::sync::Mutex<HashMap<TicketHash, Instant>>>,
+    /// Requests that were offered in vain; the others go first.
+    later: Arc<std::sync::Mutex<Later>>,
     /// Held while a request is handed over or taken back, so that neither happens in the middle of the other.
     handover: Arc<Mutex<()>>,
     /// What any number of requests can cause to be said.
@@ -257,7 +256,7 @@ impl Courier {
             tokio::select! {
                 () = over => {}
                 () = self.wanted.notified(), if pause != Pause::Retry => {}
-                () = link_changed(&mut hints) => lock(&self.later).clear(),
+                () = link_changed(&mut hints) => lock(&self.later).renew(Instant::now()),
             }
         }
     }
@@ -275,24 +274,30 @@ impl Courier {
 
     async fn deliver(&self) -> Pause {
         // One request that the vault cannot file may have its reason in itself; two in a row have it in the vault.
-        let mut failed = false;
+        let mut failed = None;
         loop {
             let _handover = self.handover.lock().await;
             let peer = self.paired.borrow().clone();
             let Some(peer) = peer else { return Pause::Idle };
-            let later = self.later();
-            let mark = peer.mark();
-            let Some(next) = self.spool.oldest(|next| next.vault == mark && !later.contains_key(&next.ticket)) else {
-                let soonest = later.values().min().map(|at| at.saturating_duration_since(Instant::now()));
-                return soonest.map_or(Pause::Idle, Pause::Later);
+            let (later, now, mark) = (self.later(), Instant::now(), peer.mark());
+            let turn = |next: &Waiting| later.turn(&next.ticket, now).filter(|_| next.vault == mark);
+            let Some(next) = self.spool.oldest(turn) else {
+                return later.soonest(now).map_or(Pause::Idle, Pause::Later);
             };
             match self.hand_over(&next).await {
-                Ok(()) => failed = false,
-                Err(Stop::Later(said)) => self.put_off(next.ticket, said.min(LATER), Put::Busy(said)),
-                Err(Stop::Failed) if failed => return Pause::Retry,
-                Err(Stop::Failed) => {
-                    failed = true;
-                    self.put_off(next.ticket, RETRY, Put::Unfiled);
+                Ok(()) => {
+                    failed.take().inspect(|bad| lock(&self.later).blame(*bad));
+                }
+                Err(Stop::Later(said)) => {
+                    let time = lock(&self.later).put_off(next.ticket, said, Instant::now());
+                    self.say_later(next.ticket, time, Put::Busy(said));
+                }
+                Err(Stop::Failed(why)) => {
+                    let time = lock(&self.later).failed(next.ticket, Instant::now());
+                    if why == Put::Cut || failed.replace(next.ticket).is_some() {
+                        return Pause::Retry;
+                    }
+                    self.say_later(next.ticket, time, why);
                 }
                 Err(Stop::Aside(why)) => {
                     let (spool, ticket) = (self.spool.clone(), next.ticket);
@@ -305,11 +310,10 @@ impl Courier {
         }
     }
 
-    /// Has a request offered again after this time, and those behind it before.
-    fn put_off(&self, ticket: TicketHash, time: Duration, why: Put) {
+    /// Says why a request is offered again after this time, and those behind it before.
+    fn say_later(&self, ticket: TicketHash, time: Duration, why: Put) {
         let (request, seconds) = (ticket.request(), time.as_secs());
         self.trouble("later", format!("{why}: {request} waits here, and the vault is asked again in {seconds} s"));
-        lock(&self.later).insert(ticket, Instant::now() + time);
     }
 
     /// Says what is wrong with a request.
@@ -317,11 +321,10 @@ impl Courier {
         self.troubles.note(kind, what, Instant::now().into_std());
     }
 
-    /// The requests that wait here and are not to be offered yet.
-    fn later(&self) -> HashMap<TicketHash, Instant> {
+    /// The requests that wait here and were offered in vain.
+    fn later(&self) -> Later {
         let mut later = lock(&self.later);
-        let now = Instant::now();
-        later.retain(|ticket, at| *at > now && self.spool.holds(ticket));
+        later.keep(|ticket| self.spool.holds(ticket));
         later.clone()
     }
 
@@ -337,7 +340,7 @@ impl Courier {
             Some(Err(Err(why))) => return Err(Stop::Aside(why)),
             Some(Err(Ok(error))) => {
                 tracing::error!(%error, "a sealed request cannot be read now");
-                return Err(Stop::Failed);
+                return Err(Stop::Failed(Put::Unread));
             }
             // The process is stopping.
             None => return Err(Stop::Pause(Pause::Retry)),
@@ -345,8 +348,11 @@ impl Courier {
         self.spool.mark(&ticket, Offered::Perhaps);
         match self.broker.forward(ticket, sealed).await {
             Ok(()) => self.delivered(next).await,
-            Err(BrokerError::Broken) => return Err(Stop::Pause(Pause::Retry)),
-            Err(BrokerError::Refused(Refused::Unavailable)) => return Err(Stop::Failed),
+            // A link that stays up, or breaks each time, may do so for what this request is.
+            Err(BrokerError::Broken) => {
+                return Err(Stop::Failed(if self.broker.up() { Put::Unanswered } else { Put::Cut }));
+            }
+            Err(BrokerError::Refused(Refused::Unavailable)) => return Err(Stop::Failed(Put::Unfiled)),
             // This try did not file it; an earlier one may have.
             Err(error) => {
                 self.spool.mark(&ticket, next.offered);
@@ -417,20 +423,29 @@ enum Stop {
     /// The vault has no room for it before this time is over, or others are gone; others may have room.
     Later(Duration),
     /// It cannot be now, and others perhaps can.
-    Failed,
+    Failed(Put),
     /// Nothing more is for now.
     Pause(Pause),
 }
 
 /// Why a request is put off.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Put {
     /// As many are filed as the vault takes.
     #[error("the vault takes no more requests for now, and expects room in {} s", .0.as_secs())]
     Busy(Duration),
-    /// Something of its own.
+    /// Something of the vault's own.
     #[error("the vault could not file it")]
     Unfiled,
+    /// None that is known: the link stayed up.
+    #[error("the vault gave no answer")]
+    Unanswered,
+    /// The link ended.
+    #[error("the link to the vault broke")]
+    Cut,
+    /// This machine's disk.
+    #[error("it cannot be read here now")]
+    Unread,
 }
 
 /// What follows when the vault was not there, or refused.

@@ -197,12 +197,14 @@ impl Spool {
         index.full().is_some() || misplaced(Place::Other) || misplaced(Place::Queue)
     }
 
-    /// The request that has waited longest, of those in the order that have a file and may be offered.
-    pub(crate) fn oldest(&self, may: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+    /// The request that has waited longest, of those in the order that have a file and whose turn is the first; `None` is no turn.
+    pub(crate) fn oldest<T: Ord>(&self, turn: impl Fn(&Waiting) -> Option<T>) -> Option<Waiting> {
         let index = self.index();
         let filed = |waiting: &&Waiting| !index.unflushed.contains(&waiting.ticket.request());
-        let queue = index.waiting.iter().filter(|waiting| waiting.place == Place::Queue);
-        queue.filter(filed).find(|waiting| may(waiting)).cloned()
+        let queue = index.waiting.iter().filter(|waiting| waiting.place == Place::Queue).filter(filed);
+        let turns = queue.filter_map(|waiting| turn(waiting).map(|turn| (turn, waiting)));
+        // Of equals the first.
+        turns.min_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, waiting)| waiting.clone())
     }
 
     /// Whether this ticket's request waits here.
