@@ -135,19 +135,21 @@ impl Courier {
             self.keep(ticket.clone(), filing, Offered::Never).await?;
             return Ok(Filed::Spool);
         }
-        let offered = match self.broker.file(filing.clone()).await {
+        let answer = self.broker.file(filing.clone()).await;
+        match answer {
             Ok(()) => {
                 self.spool.is_with_the_vault(hash.request());
                 return Ok(Filed::Vault);
             }
-            Err(BrokerError::Away) => Offered::Never,
-            // A vault whose disk failed may find the request on it at its next start.
-            Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => {
-                self.spool.may_be_with_the_vault(hash.request());
-                Offered::Perhaps
+            Err(BrokerError::Refused(refused)) if refused != Refused::Unavailable => {
+                return Err(NotFiled::Refused(refused));
             }
-            Err(BrokerError::Refused(refused)) => return Err(NotFiled::Refused(refused)),
-        };
+            Err(_) => {}
+        }
+        let offered = reached(answer);
+        if offered == Offered::Perhaps {
+            self.spool.may_be_with_the_vault(hash.request());
+        }
         match self.keep(ticket.clone(), filing, offered).await {
             Ok(()) => Ok(Filed::Spool),
             Err(_) if offered == Offered::Perhaps => Err(NotFiled::Uncertain),
@@ -345,21 +347,20 @@ impl Courier {
             // The process is stopping.
             None => return Err(Stop::Pause(Pause::Retry)),
         };
-        self.spool.mark(&ticket, Offered::Perhaps);
-        match self.broker.forward(ticket, sealed).await {
+        self.spool.leaves(&ticket);
+        let answer = self.broker.forward(ticket, sealed).await;
+        // A try that the vault refused did not file it; an earlier one, or its visitor's own meanwhile, may have.
+        self.spool.has_left(&ticket, reached(answer));
+        match answer {
             Ok(()) => self.delivered(next).await,
             // A link that stays up, or breaks each time, may do so for what this request is.
             Err(BrokerError::Broken) => {
                 return Err(Stop::Failed(if self.broker.up() { Put::Unanswered } else { Put::Cut }));
             }
             Err(BrokerError::Refused(Refused::Unavailable)) => return Err(Stop::Failed(Put::Unfiled)),
-            // This try did not file it; an earlier one may have.
-            Err(error) => {
-                self.spool.mark(&ticket, next.offered);
-                // What another vault says of it, whose pairing came meanwhile, counts for nothing.
-                let another = self.is_for_another(next.vault);
-                return Err(if another { Stop::Pause(Pause::Idle) } else { stop(error) });
-            }
+            // What another vault says of it, whose pairing came meanwhile, counts for nothing.
+            Err(_) if self.is_for_another(next.vault) => return Err(Stop::Pause(Pause::Idle)),
+            Err(error) => return Err(stop(error)),
         }
         Ok(())
     }
@@ -446,6 +447,15 @@ enum Put {
     /// This machine's disk.
     #[error("it cannot be read here now")]
     Unread,
+}
+
+/// Whether a request that was sent to the vault may be there.
+fn reached(answer: Result<(), BrokerError>) -> Offered {
+    match answer {
+        // A vault whose disk failed may find the request on it at its next start.
+        Ok(()) | Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => Offered::Perhaps,
+        Err(BrokerError::Away | BrokerError::Refused(_)) => Offered::Never,
+    }
 }
 
 /// What follows when the vault was not there, or refused.

@@ -214,7 +214,7 @@ impl Spool {
 
     /// This ticket's request, if it waits here.
     pub(crate) fn held(&self, ticket: &TicketHash) -> Option<Waiting> {
-        self.index().find(ticket.request()).filter(|waiting| waiting.ticket == *ticket).cloned()
+        self.index().seen(ticket.request()).filter(|waiting| waiting.ticket == *ticket)
     }
 
     /// Whether this ticket's request was removed at its visitor's wish, and the disk did not confirm that: it waits no more,
@@ -255,6 +255,20 @@ impl Spool {
         }
     }
 
+    /// From now on a request may have reached the vault, until [`Self::has_left`] says what came of that.
+    pub(crate) fn leaves(&self, ticket: &TicketHash) {
+        self.index().leaving = Some(ticket.request());
+    }
+
+    /// A request was on its way, and this try may have reached the vault or not. What is noted of other tries stays.
+    pub(crate) fn has_left(&self, ticket: &TicketHash, offered: Offered) {
+        let mut index = self.index();
+        index.leaving = None;
+        if let Some(waiting) = index.find_mut(ticket.request()).filter(|waiting| waiting.ticket == *ticket) {
+            waiting.offered = waiting.offered.or(offered);
+        }
+    }
+
     /// Removes a request that the vault has, or that its visitor takes back; tells whether it may have left before, or `None`
     /// when it is not here.
     ///
@@ -264,8 +278,7 @@ impl Spool {
     pub(crate) fn remove(&self, ticket: &TicketHash) -> Result<Option<Offered>, FileError> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        let held = self.index().find(id).filter(|held| held.ticket == *ticket).cloned();
-        let Some(Waiting { offered, place, .. }) = held else { return Ok(None) };
+        let Some(Waiting { offered, place, .. }) = self.held(ticket) else { return Ok(None) };
         let path = self.path(place, id);
         let flush_failed =
             || failed("remove for good", &path)(io::Error::other("the disk failed when that was flushed"));

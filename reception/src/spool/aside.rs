@@ -36,7 +36,7 @@ impl Spool {
         let id = ticket.request();
         let place = {
             let mut index = self.index();
-            let Some(Waiting { offered, place, .. }) = index.find(id).cloned() else { return };
+            let Some(Waiting { offered, place, .. }) = index.seen(id) else { return };
             if index.unflushed.contains(&id) {
                 return;
             }

@@ -64,6 +64,8 @@ pub(super) struct Index {
     pub(super) next: u64,
     pub(super) aside: HashMap<RequestId, Aside>,
     pub(super) aside_bytes: u64,
+    /// On its way to the vault.
+    pub(super) leaving: Option<RequestId>,
     /// Removed, but perhaps not for good: the flush failed.
     pub(super) unflushed: HashSet<RequestId>,
     /// Moved, but perhaps not for good, in the same way.
@@ -114,6 +116,15 @@ impl Waiting {
 impl Index {
     pub(super) fn find(&self, id: RequestId) -> Option<&Waiting> {
         self.waiting.iter().find(|waiting| waiting.ticket.request() == id)
+    }
+
+    /// As [`Self::find`], with whether it may have reached the vault by now.
+    pub(super) fn seen(&self, id: RequestId) -> Option<Waiting> {
+        let mut seen = self.find(id)?.clone();
+        if self.leaving == Some(id) {
+            seen.offered = Offered::Perhaps;
+        }
+        Some(seen)
     }
 
     pub(super) fn find_mut(&mut self, id: RequestId) -> Option<&mut Waiting> {
