@@ -35,7 +35,7 @@ function poll() {
   if (!written) setTimeout(renew, POLL);
 }
 
-const open = ["waiting", "question", "unproven", "away", "kept", "kept-for-another", "paused", "withheld"];
+const open = ["waiting", "question", "unproven", "away", "kept", "kept-perhaps", "kept-for-another", "paused", "withheld"];
 if (open.includes(state) && !document.querySelector(".mine")) {
   if ("EventSource" in window) follow();
   else poll();

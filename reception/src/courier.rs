@@ -1,15 +1,21 @@
 //! Brings requests to the vault: at once while it is there, and by way of the [`Spool`] while it is away. Whoever has filed a
 //! request is told where it is, and the spool is emptied as soon as the vault is back.
 
+mod error;
+mod later;
+
+pub use error::NotFiled;
+
 use crate::broker::{Broker, BrokerError, Hint};
 use crate::lobby::Paired;
-use crate::spool::{self, NotKept, Offered, Spool, Unusable, Waiting, lock};
+use crate::spool::{self, Offered, Spool, Unusable, Waiting, lock};
+use error::Failed;
+use later::Later;
 use node::files::FileError;
 use node::{Surroundings, Thinned};
 use shared::ids::{Digest, Ticket, TicketHash};
 use shared::message::{Filing, Refused, View};
-use shared::seal::{self, NotSealed};
-use std::collections::HashMap;
+use shared::seal;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
@@ -21,8 +27,6 @@ use tokio::time::{Instant, sleep};
 
 /// After this, a vault that is connected but does not serve is asked again.
 const RETRY: Duration = Duration::from_secs(30);
-/// The longest that a request is not offered whose quota is used up.
-const LATER: Duration = Duration::from_secs(600);
 
 /// Where a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,31 +37,11 @@ pub enum Filed {
     Spool,
 }
 
-/// Why a request went nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotFiled {
-    /// The vault says no.
-    #[error(transparent)]
-    Refused(Refused),
-    /// The vault is away, and none is paired whose key would seal the request.
-    #[error("no vault is paired with this reception")]
-    Unpaired,
-    /// The vault is away, and the spool or its disk is full.
-    #[error("the vault is away, and there is no room here to keep a request for it")]
-    NoRoom,
-    /// The vault is away, and the request cannot be kept; the log says why.
-    #[error("the vault is away, and the request cannot be kept here")]
-    NotKept,
-    /// No clear answer came after the request was sent, and it cannot be kept here either.
-    #[error("whether the request arrived is not known")]
-    Uncertain,
-}
-
 /// How a request stands, as far as this node can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It waits here.
-    Kept,
+    /// It waits here, and the vault may have it all the same.
+    Kept(Offered),
     /// It waits here for another vault than the one that is paired now.
     KeptForAnother,
     /// It was removed here at its visitor's wish, but the disk did not confirm that: it may be here again after the next start.
@@ -117,8 +101,8 @@ pub struct Courier {
     paired: Arc<Paired>,
     surroundings: Arc<dyn Surroundings>,
     wanted: Arc<Notify>,
-    /// Requests that the vault takes only later, and from when on; those behind them go first.
-    later: Arc<std::sync::Mutex<HashMap<TicketHash, Instant>>>,
+    /// Requests that were offered in vain; the others go first.
+    later: Arc<std::sync::Mutex<Later>>,
     /// Held while a request is handed over or taken back, so that neither happens in the middle of the other.
     handover: Arc<Mutex<()>>,
     /// What any number of requests can cause to be said.
@@ -151,16 +135,21 @@ impl Courier {
             self.keep(ticket.clone(), filing, Offered::Never).await?;
             return Ok(Filed::Spool);
         }
-        let offered = match self.broker.file(filing.clone()).await {
+        let answer = self.broker.file(filing.clone()).await;
+        match answer {
             Ok(()) => {
                 self.spool.is_with_the_vault(hash.request());
                 return Ok(Filed::Vault);
             }
-            Err(BrokerError::Away) => Offered::Never,
-            // A vault whose disk failed may find the request on it at its next start.
-            Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => Offered::Perhaps,
-            Err(BrokerError::Refused(refused)) => return Err(NotFiled::Refused(refused)),
-        };
+            Err(BrokerError::Refused(refused)) if refused != Refused::Unavailable => {
+                return Err(NotFiled::Refused(refused));
+            }
+            Err(_) => {}
+        }
+        let offered = reached(answer);
+        if offered == Offered::Perhaps {
+            self.spool.may_be_with_the_vault(hash.request());
+        }
         match self.keep(ticket.clone(), filing, offered).await {
             Ok(()) => Ok(Filed::Spool),
             Err(_) if offered == Offered::Perhaps => Err(NotFiled::Uncertain),
@@ -196,8 +185,12 @@ impl Courier {
         if self.spool.may_come_back(&hash) {
             return Ok(Standing::Removed);
         }
-        if let Some(vault) = self.spool.sealed_for(&hash) {
-            return Ok(if self.is_for_another(vault) { self.standing_elsewhere(ticket).await } else { Standing::Kept });
+        if let Some(Waiting { vault, offered, .. }) = self.spool.held(&hash) {
+            return Ok(if self.is_for_another(vault) {
+                self.standing_elsewhere(ticket).await
+            } else {
+                Standing::Kept(offered)
+            });
         }
         match (self.broker.status(ticket).await, self.spool.set_aside_as(hash.request())) {
             (Ok(View::Closed), Some(offered)) => Ok(Standing::SetAside(offered)),
@@ -224,7 +217,7 @@ impl Courier {
     /// # Errors
     /// [`BrokerError`] when only the vault could do it; [`Refused::Unavailable`] when this machine's disk does not do it.
     pub async fn withdraw(&self, ticket: &Ticket) -> Result<Withdrawn, BrokerError> {
-        let another = self.spool.sealed_for(&ticket.hash()).is_some_and(|vault| self.is_for_another(vault));
+        let another = self.spool.held(&ticket.hash()).is_some_and(|held| self.is_for_another(held.vault));
         let removed = self.take_out(ticket).await?;
         // Whatever was removed, the vault may have the same from an earlier time.
         match (self.broker.withdraw(ticket).await, removed) {
@@ -265,7 +258,7 @@ impl Courier {
             tokio::select! {
                 () = over => {}
                 () = self.wanted.notified(), if pause != Pause::Retry => {}
-                () = link_changed(&mut hints) => lock(&self.later).clear(),
+                () = link_changed(&mut hints) => lock(&self.later).renew(Instant::now()),
             }
         }
     }
@@ -283,24 +276,30 @@ impl Courier {
 
     async fn deliver(&self) -> Pause {
         // One request that the vault cannot file may have its reason in itself; two in a row have it in the vault.
-        let mut failed = false;
+        let mut failed = None;
         loop {
             let _handover = self.handover.lock().await;
             let peer = self.paired.borrow().clone();
             let Some(peer) = peer else { return Pause::Idle };
-            let later = self.later();
-            let mark = peer.mark();
-            let Some(next) = self.spool.oldest(|next| next.vault == mark && !later.contains_key(&next.ticket)) else {
-                let soonest = later.values().min().map(|at| at.saturating_duration_since(Instant::now()));
-                return soonest.map_or(Pause::Idle, Pause::Later);
+            let (later, now, mark) = (self.later(), Instant::now(), peer.mark());
+            let turn = |next: &Waiting| later.turn(&next.ticket, now).filter(|_| next.vault == mark);
+            let Some(next) = self.spool.oldest(turn) else {
+                return later.soonest(now).map_or(Pause::Idle, Pause::Later);
             };
             match self.hand_over(&next).await {
-                Ok(()) => failed = false,
-                Err(Stop::Later(said)) => self.put_off(next.ticket, said.min(LATER), Put::Busy(said)),
-                Err(Stop::Failed) if failed => return Pause::Retry,
-                Err(Stop::Failed) => {
-                    failed = true;
-                    self.put_off(next.ticket, RETRY, Put::Unfiled);
+                Ok(()) => {
+                    failed.take().inspect(|bad| lock(&self.later).blame(*bad));
+                }
+                Err(Stop::Later(said)) => {
+                    let time = lock(&self.later).put_off(next.ticket, said, Instant::now());
+                    self.say_later(next.ticket, time, Put::Busy(said));
+                }
+                Err(Stop::Failed(why)) => {
+                    let time = lock(&self.later).failed(next.ticket, Instant::now());
+                    if why == Put::Cut || failed.replace(next.ticket).is_some() {
+                        return Pause::Retry;
+                    }
+                    self.say_later(next.ticket, time, why);
                 }
                 Err(Stop::Aside(why)) => {
                     let (spool, ticket) = (self.spool.clone(), next.ticket);
@@ -313,11 +312,10 @@ impl Courier {
         }
     }
 
-    /// Has a request offered again after this time, and those behind it before.
-    fn put_off(&self, ticket: TicketHash, time: Duration, why: Put) {
+    /// Says why a request is offered again after this time, and those behind it before.
+    fn say_later(&self, ticket: TicketHash, time: Duration, why: Put) {
         let (request, seconds) = (ticket.request(), time.as_secs());
         self.trouble("later", format!("{why}: {request} waits here, and the vault is asked again in {seconds} s"));
-        lock(&self.later).insert(ticket, Instant::now() + time);
     }
 
     /// Says what is wrong with a request.
@@ -325,11 +323,10 @@ impl Courier {
         self.troubles.note(kind, what, Instant::now().into_std());
     }
 
-    /// The requests that wait here and are not to be offered yet.
-    fn later(&self) -> HashMap<TicketHash, Instant> {
+    /// The requests that wait here and were offered in vain.
+    fn later(&self) -> Later {
         let mut later = lock(&self.later);
-        let now = Instant::now();
-        later.retain(|ticket, at| *at > now && self.spool.holds(ticket));
+        later.keep(|ticket| self.spool.holds(ticket));
         later.clone()
     }
 
@@ -345,23 +342,25 @@ impl Courier {
             Some(Err(Err(why))) => return Err(Stop::Aside(why)),
             Some(Err(Ok(error))) => {
                 tracing::error!(%error, "a sealed request cannot be read now");
-                return Err(Stop::Failed);
+                return Err(Stop::Failed(Put::Unread));
             }
             // The process is stopping.
             None => return Err(Stop::Pause(Pause::Retry)),
         };
-        self.spool.mark(&ticket, Offered::Perhaps);
-        match self.broker.forward(ticket, sealed).await {
+        self.spool.leaves(&ticket);
+        let answer = self.broker.forward(ticket, sealed).await;
+        // A try that the vault refused did not file it; an earlier one, or its visitor's own meanwhile, may have.
+        self.spool.has_left(&ticket, reached(answer));
+        match answer {
             Ok(()) => self.delivered(next).await,
-            Err(BrokerError::Broken) => return Err(Stop::Pause(Pause::Retry)),
-            Err(BrokerError::Refused(Refused::Unavailable)) => return Err(Stop::Failed),
-            // This try did not file it; an earlier one may have.
-            Err(error) => {
-                self.spool.mark(&ticket, next.offered);
-                // What another vault says of it, whose pairing came meanwhile, counts for nothing.
-                let another = self.is_for_another(next.vault);
-                return Err(if another { Stop::Pause(Pause::Idle) } else { stop(error) });
+            // A link that stays up, or breaks each time, may do so for what this request is.
+            Err(BrokerError::Broken) => {
+                return Err(Stop::Failed(if self.broker.up() { Put::Unanswered } else { Put::Cut }));
             }
+            Err(BrokerError::Refused(Refused::Unavailable)) => return Err(Stop::Failed(Put::Unfiled)),
+            // What another vault says of it, whose pairing came meanwhile, counts for nothing.
+            Err(_) if self.is_for_another(next.vault) => return Err(Stop::Pause(Pause::Idle)),
+            Err(error) => return Err(stop(error)),
         }
         Ok(())
     }
@@ -369,6 +368,7 @@ impl Courier {
     async fn delivered(&self, next: &Waiting) {
         node::danger::point("spool:delivered");
         let (spool, ticket) = (self.spool.clone(), next.ticket);
+        self.spool.is_with_the_vault(ticket.request());
         if let Err(error) = self.blocking(move || spool.remove(&ticket)).await {
             // The vault takes it for what it is: the same again.
             tracing::error!(%error, "a delivered request cannot be removed; it is sent once more after the next start");
@@ -380,15 +380,19 @@ impl Courier {
     }
 
     async fn keep(&self, ticket: Ticket, filing: Filing, offered: Offered) -> Result<(), NotFiled> {
-        let peer = self.paired.borrow().clone().ok_or(NotFiled::Unpaired)?;
+        let peer = self.paired.borrow().clone();
         let mut random = [0; 32];
         let filled = self.surroundings.fill(&mut random);
         let (spool, wanted) = (self.spool.clone(), self.wanted.clone());
         // Whoever waits for this may be gone before it is done.
         let keep = move || {
-            filled.map_err(|_| Failed::Random)?;
-            let sealed = seal::seal(peer.sealing(), peer.origin(), &filing, random)?;
-            spool.keep(peer.mark(), filing.ticket, spool::body(&ticket, &filing)?, sealed, offered)?;
+            let body = spool::body(&ticket, &filing)?;
+            if !spool.keeps(filing.ticket, body, offered)? {
+                let peer = peer.ok_or(Failed::Unpaired)?;
+                filled.map_err(|_| Failed::Random)?;
+                let sealed = seal::seal(peer.sealing(), peer.origin(), &filing, random)?;
+                spool.keep(peer.mark(), filing.ticket, body, sealed, offered)?;
+            }
             wanted.notify_one();
             Ok::<(), Failed>(())
         };
@@ -420,20 +424,38 @@ enum Stop {
     /// The vault has no room for it before this time is over, or others are gone; others may have room.
     Later(Duration),
     /// It cannot be now, and others perhaps can.
-    Failed,
+    Failed(Put),
     /// Nothing more is for now.
     Pause(Pause),
 }
 
 /// Why a request is put off.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Put {
     /// As many are filed as the vault takes.
     #[error("the vault takes no more requests for now, and expects room in {} s", .0.as_secs())]
     Busy(Duration),
-    /// Something of its own.
+    /// Something of the vault's own.
     #[error("the vault could not file it")]
     Unfiled,
+    /// None that is known: the link stayed up.
+    #[error("the vault gave no answer")]
+    Unanswered,
+    /// The link ended.
+    #[error("the link to the vault broke")]
+    Cut,
+    /// This machine's disk.
+    #[error("it cannot be read here now")]
+    Unread,
+}
+
+/// Whether a request that was sent to the vault may be there.
+fn reached(answer: Result<(), BrokerError>) -> Offered {
+    match answer {
+        // A vault whose disk failed may find the request on it at its next start.
+        Ok(()) | Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => Offered::Perhaps,
+        Err(BrokerError::Away | BrokerError::Refused(_)) => Offered::Never,
+    }
 }
 
 /// What follows when the vault was not there, or refused.
@@ -447,36 +469,6 @@ fn stop(error: BrokerError) -> Stop {
         | BrokerError::Refused(
             Refused::Protocol | Refused::Unavailable | Refused::Collected | Refused::Paused | Refused::Answered,
         ) => Stop::Pause(Pause::Retry),
-    }
-}
-
-/// Why a request could not be sealed or kept.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error(transparent)]
-    NotKept(#[from] NotKept),
-    #[error("a request cannot be sealed: {0}")]
-    NotSealed(#[from] NotSealed),
-    #[error("a request cannot be written out: {0}")]
-    Body(#[from] serde_json::Error),
-    #[error("a request cannot be sealed: the system gave no randomness")]
-    Random,
-}
-
-impl From<Failed> for NotFiled {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::NotKept(NotKept::TooMany(_) | NotKept::TooMuch { .. }) => Self::NoRoom,
-            Failed::NotKept(NotKept::File(FileError::Io { source, .. }))
-                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
-            {
-                Self::NoRoom
-            }
-            Failed::NotKept(NotKept::Other) => Self::Refused(Refused::Malformed),
-            Failed::NotKept(NotKept::File(_)) | Failed::NotSealed(_) | Failed::Body(_) | Failed::Random => {
-                Self::NotKept
-            }
-        }
     }
 }
 

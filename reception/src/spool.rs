@@ -5,6 +5,7 @@
 //! `other-vault`, and is back in its place once that vault is paired. A file that is damaged, or that the vault refuses for good,
 //! goes to the folder `set-aside` and holds nobody up; it is kept there for whoever wants to know why.
 
+mod aside;
 mod entry;
 mod error;
 mod index;
@@ -19,7 +20,7 @@ use index::{Full, Index, Place};
 use node::files::{self, FileError, failed};
 use shared::ids::{Digest, RequestId, TicketHash};
 use shared::seal::Sealed;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -116,24 +117,14 @@ impl Spool {
     ) -> Result<(), NotKept> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        // What waits for another vault may have been deleted by hand.
-        let there =
-            |held: &Waiting| held.place == Place::Queue || self.path(held.place, id).try_exists().unwrap_or(true);
-        let held = self.index().find(id).cloned();
-        let offered = match held.filter(|held| there(held) || self.index().unflushed.contains(&id)) {
-            Some(held) if (held.ticket, held.body) != (ticket, body) => return Err(NotKept::Other),
-            Some(held) => {
-                let offered = offered.or(held.offered);
-                self.mark(&ticket, offered);
-                // Else it has its room already, but no file.
-                if !self.index().unflushed.contains(&id) {
-                    return Ok(());
-                }
-                offered
-            }
+        let offered = match self.same(ticket, body, offered)? {
+            Some(_) if self.has_file(id) => return Ok(()),
+            // It has its room already.
+            Some(held) => held.offered,
             None => {
                 self.make_room()?;
-                offered
+                // It may have come to the vault when it was set aside, or after that.
+                self.index().aside.get(&id).map_or(offered, |aside| aside.before(offered))
             }
         };
         let number = self.index().next;
@@ -147,6 +138,41 @@ impl Spool {
         index.unflushed.remove(&id);
         index.add(Waiting::of(&entry, offered, Place::Queue));
         Ok(())
+    }
+
+    /// Whether this very request is kept already, so that it need not be sealed again. If it is, notes whether the vault may
+    /// have it.
+    ///
+    /// # Errors
+    /// [`NotKept::Other`]
+    pub(crate) fn keeps(&self, ticket: TicketHash, body: Digest, offered: Offered) -> Result<bool, NotKept> {
+        let _writer = lock(&self.0.writer);
+        Ok(self.same(ticket, body, offered)?.is_some_and(|_| self.has_file(ticket.request())))
+    }
+
+    /// The same request as this, if it waits here; notes whether the vault may have it.
+    ///
+    /// # Errors
+    /// [`NotKept::Other`]
+    fn same(&self, ticket: TicketHash, body: Digest, offered: Offered) -> Result<Option<Waiting>, NotKept> {
+        let id = ticket.request();
+        let Some(mut held) = self.index().find(id).cloned() else { return Ok(None) };
+        // What waits for another vault may have been deleted by hand.
+        let there = held.place == Place::Queue || self.path(held.place, id).try_exists().unwrap_or(true);
+        if !there && self.has_file(id) {
+            return Ok(None);
+        }
+        if (held.ticket, held.body) != (ticket, body) {
+            return Err(NotKept::Other);
+        }
+        held.offered = offered.or(held.offered);
+        self.mark(&ticket, held.offered);
+        Ok(Some(held))
+    }
+
+    /// Whether the file of one that waits was not removed, as far as memory knows.
+    fn has_file(&self, id: RequestId) -> bool {
+        !self.index().unflushed.contains(&id)
     }
 
     /// Has those that are sealed for this vault in the order, each in its old place there, and those for others out of it; what
@@ -171,23 +197,24 @@ impl Spool {
         index.full().is_some() || misplaced(Place::Other) || misplaced(Place::Queue)
     }
 
-    /// The request that has waited longest, of those in the order that have a file and may be offered.
-    pub(crate) fn oldest(&self, may: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+    /// The request that has waited longest, of those in the order that have a file and whose turn is the first; `None` is no turn.
+    pub(crate) fn oldest<T: Ord>(&self, turn: impl Fn(&Waiting) -> Option<T>) -> Option<Waiting> {
         let index = self.index();
         let filed = |waiting: &&Waiting| !index.unflushed.contains(&waiting.ticket.request());
-        let queue = index.waiting.iter().filter(|waiting| waiting.place == Place::Queue);
-        queue.filter(filed).find(|waiting| may(waiting)).cloned()
+        let queue = index.waiting.iter().filter(|waiting| waiting.place == Place::Queue).filter(filed);
+        let turns = queue.filter_map(|waiting| turn(waiting).map(|turn| (turn, waiting)));
+        // Of equals the first.
+        turns.min_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, waiting)| waiting.clone())
     }
 
     /// Whether this ticket's request waits here.
     pub(crate) fn holds(&self, ticket: &TicketHash) -> bool {
-        self.sealed_for(ticket).is_some()
+        self.held(ticket).is_some()
     }
 
-    /// The vault that this ticket's request is sealed for, if it waits here.
-    pub(crate) fn sealed_for(&self, ticket: &TicketHash) -> Option<Digest> {
-        let index = self.index();
-        index.find(ticket.request()).filter(|waiting| waiting.ticket == *ticket).map(|waiting| waiting.vault)
+    /// This ticket's request, if it waits here.
+    pub(crate) fn held(&self, ticket: &TicketHash) -> Option<Waiting> {
+        self.index().seen(ticket.request()).filter(|waiting| waiting.ticket == *ticket)
     }
 
     /// Whether this ticket's request was removed at its visitor's wish, and the disk did not confirm that: it waits no more,
@@ -205,16 +232,6 @@ impl Spool {
     /// Whether there is no room for another, as far as memory knows.
     pub(crate) fn is_full(&self) -> bool {
         self.index().full().is_some()
-    }
-
-    /// Whether a request of this name was set aside, and whether the vault may have it all the same.
-    pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
-        self.index().aside.get(&id).copied()
-    }
-
-    /// From now on a request that was set aside counts as one that the vault has.
-    pub(crate) fn is_with_the_vault(&self, id: RequestId) {
-        self.index().aside.remove(&id);
     }
 
     /// What is to be sent, read from the disk.
@@ -238,6 +255,20 @@ impl Spool {
         }
     }
 
+    /// From now on a request may have reached the vault, until [`Self::has_left`] says what came of that.
+    pub(crate) fn leaves(&self, ticket: &TicketHash) {
+        self.index().leaving = Some(ticket.request());
+    }
+
+    /// A request was on its way, and this try may have reached the vault or not. What is noted of other tries stays.
+    pub(crate) fn has_left(&self, ticket: &TicketHash, offered: Offered) {
+        let mut index = self.index();
+        index.leaving = None;
+        if let Some(waiting) = index.find_mut(ticket.request()).filter(|waiting| waiting.ticket == *ticket) {
+            waiting.offered = waiting.offered.or(offered);
+        }
+    }
+
     /// Removes a request that the vault has, or that its visitor takes back; tells whether it may have left before, or `None`
     /// when it is not here.
     ///
@@ -247,8 +278,7 @@ impl Spool {
     pub(crate) fn remove(&self, ticket: &TicketHash) -> Result<Option<Offered>, FileError> {
         let _writer = lock(&self.0.writer);
         let id = ticket.request();
-        let held = self.index().find(id).filter(|held| held.ticket == *ticket).cloned();
-        let Some(Waiting { offered, place, .. }) = held else { return Ok(None) };
+        let Some(Waiting { offered, place, .. }) = self.held(ticket) else { return Ok(None) };
         let path = self.path(place, id);
         let flush_failed =
             || failed("remove for good", &path)(io::Error::other("the disk failed when that was flushed"));
@@ -270,27 +300,6 @@ impl Spool {
     /// Leaves a request that the vault has out until the next start.
     pub(crate) fn forget(&self, ticket: &TicketHash) {
         self.index().forget(ticket.request());
-    }
-
-    /// Takes a request out of the way of the others, and says why in the log. One whose file was removed is in nobody's way,
-    /// and stays: its removal is not done.
-    pub(crate) fn set_aside(&self, ticket: &TicketHash, why: &Unusable) {
-        let _writer = lock(&self.0.writer);
-        let id = ticket.request();
-        let held = {
-            let mut index = self.index();
-            if index.unflushed.contains(&id) {
-                return;
-            }
-            let held = index.find(id).cloned();
-            index.forget(id);
-            held
-        };
-        let Some(Waiting { offered, place, .. }) = held else { return };
-        self.move_aside(place, &entry::name(id), why);
-        if let Some(aside) = self.index().aside.get_mut(&id) {
-            *aside = offered;
-        }
     }
 
     /// # Errors
@@ -397,46 +406,6 @@ impl Spool {
                 tracing::error!(%error, "a request that was not kept may be here again after the next start");
             }
         })
-    }
-
-    /// A file that cannot be moved stays where it is, and is looked at again at the next start.
-    fn move_aside(&self, place: Place, name: &str, why: &Unusable) {
-        let (from, to) = (self.folder(place).join(name), self.0.folder.join(ASIDE).join(name));
-        let moved = fs::rename(&from, &to).map_err(failed("set aside", &from));
-        match moved.and_then(|()| files::sync_folder(&to)).and_then(|()| files::sync_folder(&from)) {
-            Ok(()) => tracing::warn!(file = %to.display(), "a request was set aside, and is not delivered: {why}"),
-            Err(error) => tracing::error!(%error, "a request is not delivered ({why}), and may not stay set aside"),
-        }
-        if let Err(error) = self.count_aside() {
-            tracing::warn!(%error, "what is set aside cannot be counted");
-        }
-    }
-
-    /// As [`Self::count_aside`], and finds out what was deleted of what waits for another vault.
-    fn count_again(&self) -> Result<(), FileError> {
-        self.count_aside()?;
-        let there: HashSet<String> = listed(&self.folder(Place::Other))?.into_iter().map(|(_, name)| name).collect();
-        let mut index = self.index();
-        let Index { waiting, unflushed, .. } = &mut *index;
-        waiting.retain(|held| {
-            let id = held.ticket.request();
-            held.place == Place::Queue || unflushed.contains(&id) || there.contains(&entry::name(id))
-        });
-        Ok(())
-    }
-
-    fn count_aside(&self) -> Result<(), FileError> {
-        let (mut found, mut bytes) = (HashMap::new(), 0);
-        let before = self.index().aside.clone();
-        for (path, name) in listed(&self.0.folder.join(ASIDE))? {
-            bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
-            if let Ok(id) = entry::named(&name) {
-                found.insert(id, before.get(&id).copied().unwrap_or(Offered::Perhaps));
-            }
-        }
-        let mut index = self.index();
-        (index.aside, index.aside_bytes) = (found, bytes);
-        Ok(())
     }
 
     fn folder(&self, place: Place) -> PathBuf {

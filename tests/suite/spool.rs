@@ -97,7 +97,7 @@ fn requests_filed_in_an_absence_are_kept_unreadable_and_arrive_once() {
     // They wait through a power failure of the reception, too.
     world.kill_reception();
     world.start_reception(&[]);
-    assert_eq!(visitor.state(&requests[0]), "kept");
+    assert_eq!(visitor.state(&requests[0]), "kept-perhaps", "whether it was sent before, nobody knows after a restart");
     world.start_vault(&[]);
     for request in &requests {
         visitor.wait_until(request, "waiting");
@@ -128,7 +128,9 @@ fn dies_while_keeping(point: &str, kept: usize) {
     assert_eq!(spooled(&mut world, "").len(), kept);
     world.start_reception(&[]);
     let request = form.send(&mut visitor);
-    assert_eq!((visitor.state(&request).as_str(), spooled(&mut world, "").len()), ("kept", 1));
+    // What was on the disk already may have been sent, as far as anybody knows.
+    let word = if kept == 0 { "kept" } else { "kept-perhaps" };
+    assert_eq!((visitor.state(&request).as_str(), spooled(&mut world, "").len()), (word, 1));
     world.start_vault(&[]);
     visitor.wait_until(&request, "waiting");
     assert_eq!((count(&world, "filed"), spooled(&mut world, "").len()), (1, 0));
@@ -314,7 +316,8 @@ fn a_second_reception_on_one_home_does_not_start_and_says_why() {
     // The first one goes on, and takes a pairing.
     let line = fs::read_to_string(world.reception_node().home().join("state/vault.line")).unwrap();
     world.reception(&["pair", line.trim()]).ok();
-    assert_eq!(visitor.state(&request), "kept");
+    let state = visitor.state(&request);
+    assert!(["kept", "kept-perhaps"].contains(&state.as_str()), "{state}");
     world.start_vault(&[]);
     visitor.wait_until(&request, "waiting");
 }

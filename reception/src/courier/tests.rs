@@ -26,6 +26,8 @@ enum Answer {
     Refuse(Refused),
     /// Takes it, and the answer is lost.
     Lose,
+    /// As [`Self::Refuse`], once the test lets it.
+    RefuseLate(Refused),
 }
 
 #[derive(Clone, Default)]
@@ -35,6 +37,7 @@ struct Desk {
     withdrawn: Arc<Lock<HashSet<TicketHash>>>,
     /// For the next calls; after that everything is taken.
     answers: Arc<Lock<VecDeque<Answer>>>,
+    late: Arc<Notify>,
 }
 
 impl Desk {
@@ -46,6 +49,11 @@ impl Desk {
         self.filed.lock().unwrap().iter().map(|filing| filing.purpose.as_str().to_owned()).collect()
     }
 
+    /// Waits until every answer was begun.
+    async fn answered(&self) {
+        soon(|| self.answers.lock().unwrap().is_empty()).await;
+    }
+
     /// Waits until so many were taken.
     async fn taken(&self, times: usize) {
         soon(|| self.purposes().len() >= times).await;
@@ -55,6 +63,10 @@ impl Desk {
         let answer = self.answers.lock().unwrap().pop_front();
         match (answer, filing) {
             (Some(Answer::Refuse(refused)), _) => out.reply(&Reply::Refused(refused)).await,
+            (Some(Answer::RefuseLate(refused)), _) => {
+                self.late.notified().await;
+                out.reply(&Reply::Refused(refused)).await
+            }
             (None | Some(Answer::Lose), None) => out.reply(&Reply::Refused(Refused::Malformed)).await,
             (answer, Some(filing)) => {
                 self.filed.lock().unwrap().push(filing);
@@ -131,7 +143,7 @@ impl Front {
     async fn emptied(&self) {
         let mut changes = self.courier.broker.changes();
         let emptied = async {
-            while self.courier.spool.oldest(|_| true).is_some() {
+            while self.courier.spool.oldest(|_| Some(())).is_some() {
                 changes.recv().await.unwrap();
             }
         };
@@ -186,7 +198,7 @@ async fn requests_wait_in_order_unreadable_and_arrive_once_the_vault_is_back() {
     let (log, _guard) = Captured::start();
     for who in [3, 1, 2, 3] {
         assert_eq!(front.file(who).await, Ok(Filed::Spool));
-        assert_eq!(front.courier.standing(&ticket(who)).await, Ok(Standing::Kept));
+        assert_eq!(front.courier.standing(&ticket(who)).await, Ok(Standing::Kept(Offered::Never)));
     }
     for file in front.files() {
         assert!(!file.windows(6).any(|part| part == b"canary"));
@@ -215,77 +227,6 @@ async fn a_locked_vault_counts_as_away_and_a_full_lane_does_not() {
     assert_eq!(front.file(2).await, Err(NotFiled::Refused(busy)));
     assert_eq!(front.file(3).await, Err(NotFiled::Refused(Refused::TooLarge)));
     assert_eq!(front.files().len(), 1);
-}
-
-#[tokio::test]
-async fn a_lost_answer_leaves_the_request_here_until_the_vault_says_filed() {
-    let mut front = Front::new();
-    assert_eq!(front.file(1).await, Ok(Filed::Spool));
-    assert_eq!(front.file(2).await, Ok(Filed::Spool));
-    front.run();
-    let desk = Desk::answering([Answer::Lose]);
-    let first = front.connect(&desk).await;
-    let taken = async {
-        while desk.filed.lock().unwrap().is_empty() || front.courier.handover.try_lock().is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LIMIT, taken).await.unwrap();
-    assert_eq!((front.files().len(), front.courier.standing(&ticket(1)).await), (2, Ok(Standing::Kept)));
-    drop(first);
-    let _second = front.connect(&desk).await;
-    front.emptied().await;
-    assert_eq!(desk.purposes(), purposes([1, 1, 2]));
-}
-
-#[tokio::test]
-async fn what_a_busy_vault_takes_later_holds_up_nobody_else() {
-    let mut front = Front::new();
-    for who in 1..=3 {
-        front.file(who).await.unwrap();
-    }
-    let desk = Desk::answering([Answer::Refuse(Refused::Busy { retry_after: 1 })]);
-    let _linked = front.connect(&desk).await;
-    front.run();
-    front.emptied().await;
-    assert_eq!(desk.purposes(), purposes([2, 3, 1]));
-}
-
-#[tokio::test]
-async fn a_new_request_does_not_wait_for_one_that_is_taken_later() {
-    let mut front = Front::new();
-    front.file(1).await.unwrap();
-    let busy = Refused::Busy { retry_after: 7000 };
-    let desk = Desk::answering([busy, Refused::Unavailable].map(Answer::Refuse));
-    let _linked = front.connect(&desk).await;
-    let (log, _guard) = Captured::start();
-    front.run();
-    // Once the first was refused, the vault is not ready for the second, and then is.
-    soon(|| desk.answers.lock().unwrap().len() == 1).await;
-    assert_eq!(front.file(2).await, Ok(Filed::Spool));
-    soon(|| front.courier.waiting() == 1).await;
-    assert_eq!(desk.purposes(), purposes([2]));
-    let log = log.text();
-    for words in ["takes no more requests for now, and expects room in 7000 s", "the vault is asked again in 600 s"] {
-        assert!(log.contains(words), "{words} is not in:\n{log}");
-    }
-}
-
-#[tokio::test]
-async fn a_request_that_the_vault_cannot_file_holds_up_nobody_else() {
-    let mut front = Front::new();
-    for who in 1..=3 {
-        front.file(who).await.unwrap();
-    }
-    let desk = Desk::answering([Answer::Refuse(Refused::Unavailable)]);
-    let first = front.connect(&desk).await;
-    front.run();
-    soon(|| front.courier.waiting() == 1).await;
-    assert_eq!(desk.purposes(), purposes([2, 3]));
-    drop(first);
-    let _second = front.connect(&desk).await;
-    front.emptied().await;
-    assert_eq!(desk.purposes(), purposes([2, 3, 1]));
 }
 
 #[tokio::test]
@@ -389,7 +330,7 @@ async fn what_was_sealed_for_another_vault_waits_for_it_and_arrives_in_order() {
     drop(linked);
     pair("vault");
     soon(|| front.courier.waiting() == 2).await;
-    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept));
+    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept(Offered::Perhaps)));
     let desk = Desk::default();
     let _linked = front.connect(&desk).await;
     front.emptied().await;
@@ -407,7 +348,11 @@ async fn what_the_paired_vault_has_too_stands_as_it_says() {
     desk.filed.lock().unwrap().push(filing(1));
     assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Vault(View::Waiting)));
     front.courier.paired.send_replace(None);
-    assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept), "for whichever is paired next");
+    assert_eq!(
+        front.courier.standing(&ticket(1)).await,
+        Ok(Standing::Kept(Offered::Never)),
+        "for whichever is paired next"
+    );
 }
 
 #[tokio::test]
@@ -483,3 +428,6 @@ async fn nothing_is_sealed_for_nobody_and_no_room_is_said() {
     let _linked = front.connect(&desk).await;
     assert_eq!(full.file(&ticket(1), filing(1)).await, Err(NotFiled::Uncertain));
 }
+
+mod said;
+mod turns;

@@ -38,6 +38,15 @@ pub(crate) struct Waiting {
     pub(super) place: Place,
 }
 
+/// What became of a request whose file was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aside {
+    /// Nothing more, as far as is known.
+    Lost(Offered),
+    /// The vault had it after that.
+    Arrived,
+}
+
 /// Which bound has been reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
@@ -53,8 +62,10 @@ pub(super) struct Index {
     pub(super) waiting: Vec<Waiting>,
     /// Above every number in use.
     pub(super) next: u64,
-    pub(super) aside: HashMap<RequestId, Offered>,
+    pub(super) aside: HashMap<RequestId, Aside>,
     pub(super) aside_bytes: u64,
+    /// On its way to the vault.
+    pub(super) leaving: Option<RequestId>,
     /// Removed, but perhaps not for good: the flush failed.
     pub(super) unflushed: HashSet<RequestId>,
     /// Moved, but perhaps not for good, in the same way.
@@ -64,6 +75,29 @@ pub(super) struct Index {
 impl Offered {
     pub(super) fn or(self, other: Self) -> Self {
         if self == Self::Never { other } else { self }
+    }
+}
+
+impl Aside {
+    /// Whether the vault may have it, unless it is known to have had it.
+    pub(super) fn offered(self) -> Option<Offered> {
+        match self {
+            Self::Lost(offered) => Some(offered),
+            Self::Arrived => None,
+        }
+    }
+
+    /// The same, after it was offered once more.
+    pub(super) fn or(self, offered: Offered) -> Self {
+        match self {
+            Self::Lost(before) => Self::Lost(before.or(offered)),
+            Self::Arrived => Self::Arrived,
+        }
+    }
+
+    /// Whether the vault may have it that was filed anew, and was `offered` since.
+    pub(super) fn before(self, offered: Offered) -> Offered {
+        self.offered().map_or(Offered::Perhaps, |before| before.or(offered))
     }
 }
 
@@ -82,6 +116,15 @@ impl Waiting {
 impl Index {
     pub(super) fn find(&self, id: RequestId) -> Option<&Waiting> {
         self.waiting.iter().find(|waiting| waiting.ticket.request() == id)
+    }
+
+    /// As [`Self::find`], with whether it may have reached the vault by now.
+    pub(super) fn seen(&self, id: RequestId) -> Option<Waiting> {
+        let mut seen = self.find(id)?.clone();
+        if self.leaving == Some(id) {
+            seen.offered = Offered::Perhaps;
+        }
+        Some(seen)
     }
 
     pub(super) fn find_mut(&mut self, id: RequestId) -> Option<&mut Waiting> {

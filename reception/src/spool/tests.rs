@@ -61,7 +61,7 @@ fn keep(spool: &Spool, who: u16) {
 /// Takes everything out, oldest first.
 fn drain(spool: &Spool) -> Vec<TicketHash> {
     let mut all = Vec::new();
-    while let Some(next) = spool.oldest(|_| true) {
+    while let Some(next) = spool.oldest(|_| Some(())) {
         spool.read(&next).unwrap();
         assert!(spool.remove(&next.ticket).unwrap().is_some());
         all.push(next.ticket);
@@ -83,10 +83,10 @@ fn what_is_kept_comes_out_in_its_order_after_a_restart_too() {
     assert_eq!(spool.remove(&ticket(9)).unwrap(), Some(Offered::Never));
     let spool = place.open();
     keep(&spool, 1);
-    let oldest = spool.oldest(|_| true).unwrap();
+    let oldest = spool.oldest(|_| Some(())).unwrap();
     assert_eq!((oldest.ticket, spool.read(&oldest).unwrap()), (ticket(2), sealed(2)));
     assert_eq!(drain(&spool), [ticket(2), ticket(7), ticket(1)]);
-    assert!(spool.oldest(|_| true).is_none() && place.names("").is_empty());
+    assert!(spool.oldest(|_| Some(())).is_none() && place.names("").is_empty());
     assert_eq!(spool.remove(&ticket(2)).unwrap(), None);
 }
 
@@ -191,12 +191,41 @@ fn what_a_crash_or_a_bad_disk_left_is_told_apart_from_what_is_whole() {
 }
 
 #[test]
+fn what_cannot_be_moved_aside_is_known_until_it_is_gone() {
+    let place = Place::new();
+    let spool = place.open();
+    (1..=2).for_each(|who| keep(&spool, who));
+    let in_the_way = place.folder().join(ASIDE).join(entry::name(ticket(1).request()));
+    fs::create_dir(&in_the_way).unwrap();
+    let aside = |spool: &Spool, who| spool.set_aside_as(ticket(who).request());
+    for who in 1..=2 {
+        spool.set_aside(&ticket(who), &Unusable::Refused);
+        assert!(
+            !spool.holds(&ticket(who)) && spool.oldest(|next| (next.ticket == ticket(who)).then_some(())).is_none()
+        );
+    }
+    assert_eq!((aside(&spool, 1), aside(&spool, 2)), (Some(Offered::Never), Some(Offered::Never)));
+    assert!(place.file(1).exists() && !place.file(2).exists());
+    assert_eq!(spool.index().aside_bytes, 2 * Entry::SIZE as u64, "it takes room where it is");
+    // At a start too, where it is found to be damaged.
+    fs::write(place.file(1), "torn").unwrap();
+    let spool = place.open();
+    assert!(aside(&spool, 1).is_some() && place.file(1).exists());
+    fs::remove_dir(&in_the_way).unwrap();
+    let spool = place.open();
+    assert!(aside(&spool, 1).is_some() && in_the_way.exists() && !place.file(1).exists());
+    fs::remove_file(in_the_way).unwrap();
+    spool.count_again().unwrap();
+    assert_eq!((aside(&spool, 1), aside(&spool, 2)), (None, Some(Offered::Perhaps)));
+}
+
+#[test]
 fn damage_while_it_waits_is_found_before_it_is_sent() {
     let place = Place::new();
     let spool = place.open();
     (1..=2).for_each(|who| keep(&spool, who));
     fs::write(place.file(1), entry(1).to_bytes()).unwrap();
-    let first = spool.oldest(|_| true).unwrap();
+    let first = spool.oldest(|_| Some(())).unwrap();
     let why = spool.read(&first).unwrap_err();
     assert!(matches!(why, Unusable::Damaged(Damage::Altered)), "whole, but not what was kept: {why}");
     spool.set_aside(&first.ticket, &why);
@@ -204,10 +233,10 @@ fn damage_while_it_waits_is_found_before_it_is_sent() {
     assert_eq!(drain(&spool), [ticket(2)]);
     keep(&spool, 3);
     fs::remove_file(place.file(3)).unwrap();
-    let why = spool.read(&spool.oldest(|_| true).unwrap()).unwrap_err();
+    let why = spool.read(&spool.oldest(|_| Some(())).unwrap()).unwrap_err();
     assert!(matches!(why, Unusable::File(_)), "{why}");
     spool.set_aside(&ticket(3), &why);
-    assert!(spool.oldest(|_| true).is_none(), "a file that is gone holds nobody up");
+    assert!(spool.oldest(|_| Some(())).is_none(), "a file that is gone holds nobody up");
 }
 
 /// A spool whose first flush after its start fails, and the count of those flushes.
@@ -253,7 +282,7 @@ fn what_was_removed_without_a_flush_and_is_filed_again_is_written_anew() {
     assert!(matches!(other, Err(NotKept::Other)), "{other:?}");
     keep(&spool, 1);
     assert_eq!(place.names("").len(), 2, "what is called kept has a file");
-    let next = spool.oldest(|held| held.ticket == ticket(1)).unwrap();
+    let next = spool.oldest(|held| (held.ticket == ticket(1)).then_some(())).unwrap();
     assert_eq!(spool.read(&next).unwrap(), sealed(1));
     let again = place.open();
     assert!(again.holds(&ticket(1)), "and it is there after a restart");
@@ -266,9 +295,9 @@ fn what_was_removed_without_a_flush_is_neither_offered_nor_set_aside() {
     let place = Place::new();
     let (spool, _) = open_failing_once!(place);
     (1..=2).for_each(|who| keep(&spool, who));
-    let first = spool.oldest(|_| true).unwrap();
+    let first = spool.oldest(|_| Some(())).unwrap();
     refused(&spool, 1, "cannot flush");
-    assert_eq!(spool.oldest(|_| true).unwrap().ticket, ticket(2));
+    assert_eq!(spool.oldest(|_| Some(())).unwrap().ticket, ticket(2));
     spool.set_aside(&ticket(1), &spool.read(&first).unwrap_err());
     assert!(spool.holds(&ticket(1)) && spool.set_aside_as(ticket(1).request()).is_none());
     assert!(spool.may_come_back(&ticket(1)) && !spool.may_come_back(&ticket(2)));
@@ -285,7 +314,7 @@ fn what_the_vault_has_and_is_filed_again_can_be_removed() {
     assert!(!spool.may_come_back(&ticket(1)), "it is with the vault");
     assert!(!spool.holds(&ticket(1)) && spool.remove(&ticket(1)).unwrap().is_none());
     keep(&spool, 1);
-    assert!(place.file(1).exists() && spool.oldest(|_| true).is_some());
+    assert!(place.file(1).exists() && spool.oldest(|_| Some(())).is_some());
     assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Never));
 }
 

@@ -191,7 +191,7 @@ impl RequestPage {
             State::Waiting
             | State::Away(_)
             | State::Unproven
-            | State::Kept
+            | State::Kept(_)
             | State::KeptForAnother
             | State::Paused
             | State::Withheld => true,
@@ -218,7 +218,7 @@ impl RequestPage {
             | State::Withheld
             | State::Unproven
             | State::Away(_)
-            | State::Kept
+            | State::Kept(_)
             | State::KeptForAnother
             | State::SetAside(_)
             | State::Withdrawn(_) => None,
@@ -252,8 +252,8 @@ pub(crate) enum State {
     Unsent(Nonce),
     /// The vault cannot tell now, and why.
     Away(Failure),
-    /// It is here, sealed, and the vault does not have it yet.
-    Kept,
+    /// It is here, sealed, and is to be handed over: for the first time, or once more.
+    Kept(Offered),
     /// It is here, sealed for another machine of the owner's than the one that this page is connected to.
     KeptForAnother,
     /// It was here, and can never be handed over from here.
@@ -295,7 +295,7 @@ impl State {
             Self::Unproven => "Not shown",
             Self::Unsent(_) => "Not sent",
             Self::Away(_) => "Away",
-            Self::Kept | Self::KeptForAnother => "Kept here",
+            Self::Kept(_) | Self::KeptForAnother => "Kept here",
             Self::SetAside(_) => "Not handed over",
             Self::Withdrawn(_) => "Withdrawn",
         }
@@ -314,7 +314,8 @@ impl State {
             Self::Unproven => "unproven",
             Self::Unsent(_) => "unsent",
             Self::Away(_) => "away",
-            Self::Kept => "kept",
+            Self::Kept(Offered::Never) => "kept",
+            Self::Kept(Offered::Perhaps) => "kept-perhaps",
             Self::KeptForAnother => "kept-for-another",
             Self::SetAside(_) => "set-aside",
             Self::Withdrawn(_) => "withdrawn",

@@ -73,7 +73,7 @@ async fn faulty(app: &App, held: &Held, question: Nonce, text: String, bad: BadT
         | Standing::Unproven
         | Standing::Unsent(_)
         | Standing::Away(_)
-        | Standing::Kept
+        | Standing::Kept(_)
         | Standing::KeptForAnother
         | Standing::SetAside(_)
         | Standing::Withdrawn(_) => Standing::Unsent(question),

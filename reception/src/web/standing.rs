@@ -27,7 +27,7 @@ pub(crate) enum Words {
 /// renews itself.
 pub(crate) async fn look(app: &App, ticket: &Ticket) -> State {
     let view = match app.courier.standing(ticket).await {
-        Ok(Standing::Kept) => return State::Kept,
+        Ok(Standing::Kept(offered)) => return State::Kept(offered),
         Ok(Standing::KeptForAnother) => return State::KeptForAnother,
         Ok(Standing::Removed) => return State::Withdrawn(Before::Disk),
         Ok(Standing::SetAside(offered)) => return State::SetAside(offered.into()),
@@ -80,7 +80,7 @@ pub(crate) fn page(app: &App, held: &Held, state: State, notice: Option<Notice>,
         | State::Refused(_)
         | State::Ready(_)
         | State::Closed
-        | State::Kept
+        | State::Kept(_)
         | State::KeptForAnother
         | State::SetAside(_)
         | State::Withdrawn(_)

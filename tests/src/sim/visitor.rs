@@ -219,7 +219,7 @@ impl Visitor {
             Err(away) => Err(away),
         };
         self.world.saw(match answer {
-            Ok(Standing::Kept) => "a kept request was looked at",
+            Ok(Standing::Kept(_)) => "a kept request was looked at",
             Ok(Standing::KeptForAnother) => "a request was kept for another vault",
             Ok(Standing::SetAside(_)) => "a request was set aside",
             Ok(Standing::Removed) => "a removal was not confirmed",
@@ -237,7 +237,7 @@ impl Visitor {
                 let verdict = self.world.model().viewed(&called, &view);
                 (Some(view), verdict)
             }
-            Ok(Standing::Kept) => (None, self.world.model().is_kept(&called)),
+            Ok(Standing::Kept(_)) => (None, self.world.model().is_kept(&called)),
             Ok(Standing::SetAside(_)) => (None, self.world.model().is_set_aside(&called)),
             Ok(Standing::KeptForAnother) => (None, Err("kept for another vault, where there is one alone".into())),
             Ok(Standing::Removed) => (None, Err("a disk that does not fail did not confirm a removal".into())),

@@ -1,6 +1,7 @@
 //! Requests that are kept here for a vault that is away.
 
 use super::*;
+use crate::spool::Offered;
 use crate::web::cookies;
 use crate::web::letterhead::Letterhead;
 use crate::web::pages::{Before, Draft, RequestPage, State};
@@ -15,7 +16,14 @@ async fn what_is_filed_while_the_vault_is_away_is_kept_said_so_and_handed_over()
     let (path, cookie) = front.file().await;
     let kept = front.send(&format!("GET {path}"), &cookie, "").await;
     assert_eq!(status(&kept), "200");
-    for words in ["data-state=\"kept\"", "not yet handed over", "nobody can read it here", "/withdraw", "http-equiv"] {
+    for words in [
+        "data-state=\"kept\"",
+        "not yet handed over",
+        "is not handed over",
+        "nobody can read it here",
+        "/withdraw",
+        "http-equiv",
+    ] {
         assert!(kept.1.contains(words), "{words} is not in {}", kept.1);
     }
     assert!(kept.1.contains("<details class=\"key\" open>"), "{}", kept.1);
@@ -51,7 +59,12 @@ async fn a_request_on_a_link_that_breaks_is_kept_and_counts_once() {
     let front = Front::connected(PAYLOAD).await;
     front.desk.broken.store(true, Ordering::Relaxed);
     let (path, cookie) = front.file().await;
-    assert!(front.send(&format!("GET {path}"), &cookie, "").await.1.contains("data-state=\"kept\""));
+    let kept = front.send(&format!("GET {path}"), &cookie, "").await.1;
+    assert!(kept.contains("data-state=\"kept-perhaps\"") && kept.contains("may have been handed over"), "{kept}");
+    for denied in ["not yet handed over", "is not handed over"] {
+        assert!(!kept.contains(denied), "{denied} is in {kept}");
+    }
+    assert!(kept.contains("<details class=\"key\" open>") && kept.contains("/withdraw") && kept.contains("http-equiv"));
     let mut changes = front.broker.changes();
     tokio::spawn(front.courier.clone().run());
     while !matches!(timeout(LIMIT, changes.recv()).await.unwrap().unwrap(), Hint::Request(_)) {}
@@ -165,9 +178,10 @@ fn whose_page_it_is_is_not_guessed() {
     let mira = || Letterhead::Owner("Mira".into());
     let desk = || Letterhead::Reception("front-desk".into());
     assert!(page(mira(), State::Waiting).contains("waiting for Mira, the owner, to read it"));
-    assert!(page(mira(), State::Kept).contains("handed over, Mira, the owner, can read it"));
+    assert!(page(mira(), State::Kept(Offered::Never)).contains("handed over, Mira, the owner, can read it"));
     assert!(page(desk(), State::Waiting).contains("waiting for the owner to read it"));
-    assert!(page(desk(), State::Kept).contains("handed over, the owner can read it"));
+    assert!(page(desk(), State::Kept(Offered::Never)).contains("handed over, the owner can read it"));
+    assert!(page(mira(), State::Kept(Offered::Perhaps)).contains("If it was, Mira, the owner, can read it"));
     assert!(page(desk(), State::Unproven).contains("tell the owner by another way"));
 }
 
