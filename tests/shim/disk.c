@@ -1,8 +1,8 @@
-/* A disk that fails: for LD_PRELOAD in front of the C library. It counts every write, flush, rename and removal of files below
- * $DISK_UNDER, and lets call number $DISK_AT fail with $DISK_ERROR (EIO or ENOSPC); with $DISK_TORN a failing write first
- * writes half of its bytes; with $DISK_ON every later call fails too; with $DISK_KILL the process dies there. $DISK_TRACE gets
- * a line for each call: number, what, fault, file, and for a write at a given place that and the number of bytes, for a rename the
- * old name. */
+/* A disk that fails: for LD_PRELOAD in front of the C library. It counts every write, flush, rename and removal of files and every
+ * making of a folder below $DISK_UNDER, and lets call number $DISK_AT fail with $DISK_ERROR (EIO or ENOSPC); with $DISK_TORN a
+ * failing write first writes half of its bytes; with $DISK_ON every later call fails too; with $DISK_KILL the process dies there.
+ * $DISK_TRACE gets a line for each call: number, what, fault, file, and for a write at a given place that and the number of bytes,
+ * for a rename the old name. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <fcntl.h>
@@ -120,4 +121,10 @@ int unlink(const char *file) {
 	/* What is not there is not removed. */
 	int error = access(file, F_OK) == 0 ? due("unlink", file, "") : 0;
 	return error ? fail(error) : NEXT("unlink", int, const char *)(file);
+}
+
+int mkdir(const char *folder, mode_t mode) {
+	/* What is there is not made. */
+	int error = access(folder, F_OK) != 0 ? due("mkdir", folder, "") : 0;
+	return error ? fail(error) : NEXT("mkdir", int, const char *, mode_t)(folder, mode);
 }

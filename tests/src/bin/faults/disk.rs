@@ -1,5 +1,5 @@
-//! A disk that fails at each write, flush, rename and removal in turn, under the real programs: `tests/shim/disk.c` in front of
-//! their C library counts them and lets one fail, or one and all after it.
+//! A disk that fails at each write, flush, rename, removal and new folder in turn, under the real programs: `tests/shim/disk.c`
+//! in front of their C library counts them and lets one fail, or one and all after it.
 
 mod begin;
 mod reception;

@@ -155,6 +155,8 @@ mod tests {
         // A folder's flush is for what was put into it and taken away.
         let folder = ["1 rename passes spool/a spool/a.new", "2 flush fails spool", "3 flush passes spool"];
         assert!(hollow(&trace(folder)).is_some());
+        let made = ["1 flush fails spool", "2 mkdir passes spool/a", "3 flush passes spool"];
+        assert_eq!(hollow(&trace(made)), None);
         let renamed = ["1 flush fails spool", "2 rename passes spool/a spool/a.new", "3 flush passes spool"];
         assert_eq!(hollow(&trace(renamed)), None);
     }
