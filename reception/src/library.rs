@@ -130,16 +130,10 @@ pub(crate) enum Damage {
 }
 
 impl Damage {
-    /// What may be otherwise at another try: not a file that is damaged or gone, or that the disk cannot read.
+    /// What may be otherwise at another try.
     fn passing(self) -> Result<FileError, Self> {
-        let unreadable = rustix::io::Errno::IO.raw_os_error();
         match self {
-            Self::File(FileError::Io { ref source, .. })
-                if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(unreadable) =>
-            {
-                Err(self)
-            }
-            Self::File(error @ FileError::Io { .. }) => Ok(error),
+            Self::File(error) if error.is_passing() => Ok(error),
             Self::File(_) | Self::Unverified(_) | Self::Current => Err(self),
         }
     }

@@ -3,7 +3,6 @@
 use super::{ASIDE, Damage, OTHER};
 use node::files::FileError;
 use shared::limits;
-use std::io;
 use std::path::PathBuf;
 
 /// Why a request was not kept. Nothing of it was.
@@ -53,17 +52,11 @@ pub(crate) enum Unusable {
 }
 
 impl Unusable {
-    /// What may be otherwise at another try: not a file that is damaged or gone, or that the disk cannot read.
+    /// What may be otherwise at another try.
     pub(crate) fn passing(self) -> Result<FileError, Self> {
-        let unreadable = rustix::io::Errno::IO.raw_os_error();
         match self {
-            Self::File(FileError::Io { ref source, .. })
-                if source.kind() == io::ErrorKind::NotFound || source.raw_os_error() == Some(unreadable) =>
-            {
-                Err(self)
-            }
-            Self::File(error) => Ok(error),
-            Self::Damaged(_) | Self::Twice | Self::Refused => Err(self),
+            Self::File(error) if error.is_passing() => Ok(error),
+            Self::File(_) | Self::Damaged(_) | Self::Twice | Self::Refused => Err(self),
         }
     }
 }

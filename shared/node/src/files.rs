@@ -74,6 +74,13 @@ impl FileError {
             Self::Io { .. } => exit::FAILURE,
         }
     }
+
+    /// Whether it may be otherwise at another try: not of a file that is no file of ours, or gone, or that the disk cannot read.
+    pub fn is_passing(&self) -> bool {
+        let unreadable = rustix::io::Errno::IO.raw_os_error();
+        matches!(self, Self::Io { source, .. }
+            if source.kind() != io::ErrorKind::NotFound && source.raw_os_error() != Some(unreadable))
+    }
 }
 
 /// Makes `path` and what is missing above it, 0700, and waits until each is on disk: what is flushed inside would be lost with the
