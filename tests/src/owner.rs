@@ -3,7 +3,7 @@
 use crate::{PATIENCE, World, bins, until, within};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -240,7 +240,8 @@ impl Owner {
         status.exit_code()
     }
 
-    /// Closes the window under the command (SIGHUP). What is written from now on is seen by nobody.
+    /// Closes the window under the command (SIGHUP), and under all that it runs, as the shell of that window does. What is
+    /// written from now on is seen by nobody.
     ///
     /// # Panics
     /// When it is closed already.
@@ -251,7 +252,14 @@ impl Owner {
         let tty = rustix::fs::open(master.tty_name().unwrap(), OFlags::WRONLY | OFlags::NOCTTY, Mode::empty()).unwrap();
         std::fs::File::from(tty).write_all(b"\0").unwrap();
         reader.join().unwrap();
+        drop(master);
+        // The kernel hangs up on the session's first process alone, which is this one here.
+        kill_process_group(self.id(), Signal::HUP).unwrap();
         self.writer = Box::new(std::io::sink());
+    }
+
+    fn id(&self) -> Pid {
+        self.child.process_id().and_then(|id| Pid::from_raw(id.cast_signed())).unwrap()
     }
 
     /// Asks the command to end (SIGTERM).
@@ -259,8 +267,7 @@ impl Owner {
     /// # Panics
     /// When it has ended.
     pub fn terminate(&self) {
-        let id = self.child.process_id().and_then(|id| Pid::from_raw(id.cast_signed())).unwrap();
-        kill_process(id, Signal::TERM).unwrap();
+        kill_process(self.id(), Signal::TERM).unwrap();
     }
 
     /// Ends the command with SIGKILL.
@@ -336,7 +343,11 @@ impl WaitingEditor {
     }
 }
 
-fn executable(path: &Path) {
+/// Lets everything that reads a file run it, too.
+///
+/// # Panics
+/// When the file is not there.
+pub fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
 }

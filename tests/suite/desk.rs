@@ -1,7 +1,6 @@
 //! What the owner's commands keep, say and ask when something comes between: a vault that is gone, other owners, visitors who
 //! ask alike.
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use shared::frame;
 use std::fs;
@@ -9,15 +8,12 @@ use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 use tests::{Owner, Visitor, World, owner, tools, until};
 
 const LETTER: &[u8] = b"Anna Example lives in Bern.\n";
-const ANSWER: &str = "Yes, on Tuesday.\n";
-/// An editor that saves an answer, and waits for Enter before it ends.
-const PATIENT: &str = "f() { echo 'Yes, on Tuesday.' > \"$1\"; echo the editor waits; read go; }; f";
+pub(crate) const ANSWER: &str = "Yes, on Tuesday.\n";
 
-fn case(world: &World, request: &str) -> serde_json::Value {
+pub(crate) fn case(world: &World, request: &str) -> serde_json::Value {
     world.vault_json(&["requests", "show", request]).remove(0)
 }
 
@@ -36,7 +32,7 @@ fn asked(name: &str, bytes: &[u8]) -> (World, String, String) {
 }
 
 /// A world in which somebody has a question; the request.
-fn questioned() -> (World, String) {
+pub(crate) fn questioned() -> (World, String) {
     let world = World::published();
     let request = Visitor::new(&world).file_question("May I visit?", "A trip");
     wait_for(&world, &request, "waiting for an answer");
@@ -44,147 +40,8 @@ fn questioned() -> (World, String) {
 }
 
 /// All that a command wrote, in lines that no terminal has broken.
-fn wrote(owner: &Owner) -> String {
+pub(crate) fn wrote(owner: &Owner) -> String {
     String::from_utf8_lossy(&owner.bytes()).replace("\r\n", "\n")
-}
-
-/// The one text that a command kept.
-fn found(world: &World) -> PathBuf {
-    let folders: Vec<_> = fs::read_dir(world.root().join("tmp")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let [folder] = &folders[..] else { panic!("{folders:?}") };
-    assert!(folder.file_name().unwrap().to_str().unwrap().starts_with("webizen-kept-"), "{folder:?}");
-    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let [file] = &files[..] else { panic!("{files:?}") };
-    file.clone()
-}
-
-/// The one text that a command kept, and that it has said where.
-fn kept(world: &World, owner: &Owner) -> String {
-    let file = found(world);
-    let said = format!("What you wrote is kept in {}", file.display());
-    assert!(wrote(owner).contains(&said), "{said} is not in:\n{}", wrote(owner));
-    fs::read_to_string(file).unwrap()
-}
-
-/// How a command ends that was not left by its owner.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum End {
-    Hangup,
-    Terminated,
-}
-
-impl End {
-    /// Ends a command; the text that it kept, of which it told if there was still a terminal to tell it on.
-    fn of(self, world: &World, owner: &mut Owner) -> String {
-        match self {
-            Self::Hangup => owner.close_window(),
-            Self::Terminated => owner.terminate(),
-        }
-        assert_ne!(owner.wait_for_exit(), 0, "{}", owner.screen());
-        let file = found(world);
-        let folder = file.parent().unwrap();
-        let told = wrote(owner).contains(&format!("is kept in {}", folder.display()));
-        assert_eq!(told, self == Self::Terminated, "{}", wrote(owner));
-        let text = fs::read_to_string(&file).unwrap();
-        fs::remove_dir_all(folder).unwrap();
-        text
-    }
-}
-
-/// An editor that saves an answer, and stays whatever it is asked.
-const STUBBORN: &str =
-    "f() { trap '' TERM; echo 'Yes, on Tuesday.' > \"$1\"; echo the editor waits; while :; do sleep 0.1; done; }; f";
-
-#[test]
-fn what_the_editor_has_saved_outlives_the_terminal_and_the_command() {
-    let (world, request) = questioned();
-    for (end, editor) in [(End::Hangup, PATIENT), (End::Terminated, PATIENT), (End::Terminated, STUBBORN)] {
-        let mut owner = Owner::run_with(&world, &["requests", "answer", &request], &[("EDITOR", editor)]);
-        owner.wait_for("the editor waits");
-        assert_eq!(end.of(&world, &mut owner), ANSWER, "{end:?}");
-        assert_eq!(case(&world, &request)["stage"], "waiting for an answer");
-    }
-}
-
-#[test]
-fn what_was_written_and_is_not_sent_yet_outlives_the_terminal_and_the_command() {
-    let (mut world, request) = questioned();
-    let vault = Pid::from_raw(world.vault_node().pid().cast_signed()).unwrap();
-    for end in [End::Hangup, End::Terminated] {
-        let editor = PATIENT.replace("read go;", "read go; echo the editor ends;");
-        let mut owner = Owner::run_with(&world, &["requests", "answer", &request], &[("EDITOR", &editor)]);
-        owner.wait_for("the editor waits");
-        // It takes what it is sent, and says nothing.
-        kill_process(vault, Signal::STOP).unwrap();
-        owner.type_keys("\r");
-        owner.wait_for("the editor ends");
-        let text = end.of(&world, &mut owner);
-        kill_process(vault, Signal::CONT).unwrap();
-        assert!(text.starts_with(ANSWER), "{end:?}: {text}");
-    }
-}
-
-#[test]
-fn words_that_are_put_off_outlive_the_terminal_and_the_command() {
-    let (world, request) = questioned();
-    let editor = owner::editor(&world, "Which day?\n");
-    let ask = || {
-        let owner = Owner::run_with(&world, &["requests", "ask", &request], &[("EDITOR", &editor)]);
-        owner.wait_for(" page 1 of ");
-        owner
-    };
-    for end in [End::Hangup, End::Terminated] {
-        assert_eq!(end.of(&world, &mut ask()), "Which day?\n", "{end:?}");
-    }
-    let mut owner = ask();
-    owner.type_keys("q");
-    assert_eq!(owner.wait_for_exit(), 3);
-    assert_eq!(kept(&world, &owner), "Which day?\n");
-    assert_eq!(case(&world, &request)["stage"], "waiting for an answer");
-}
-
-#[test]
-fn words_that_cannot_be_sent_are_kept() {
-    let (world, request) = questioned();
-    // What a killed command left behind is said to be removed.
-    let left = world.root().join("tmp/webizen-scratch-dead");
-    fs::create_dir(&left).unwrap();
-    let old = SystemTime::now() - Duration::from_secs(3600);
-    fs::File::open(&left).unwrap().set_modified(old).unwrap();
-    let words = "x".repeat(1001);
-    let editor = owner::editor(&world, &words);
-    let mut owner = Owner::run_with(&world, &["requests", "refuse", &request, "--write"], &[("EDITOR", &editor)]);
-    assert_eq!(owner.wait_for_exit(), 1);
-    assert!(wrote(&owner).contains("these words cannot be sent"), "{}", wrote(&owner));
-    assert!(wrote(&owner).contains("left behind is removed now"), "{}", wrote(&owner));
-    assert_eq!(kept(&world, &owner), words);
-}
-
-#[test]
-fn an_answer_for_which_the_vault_was_gone_is_kept() {
-    let (mut world, request) = questioned();
-    let mut owner = Owner::run_with(&world, &["requests", "answer", &request], &[("EDITOR", PATIENT)]);
-    owner.wait_for("the editor waits");
-    world.kill_vault();
-    owner.type_keys("\r");
-    assert_eq!(owner.wait_for_exit(), 4, "the vault is away");
-    assert_eq!(kept(&world, &owner), ANSWER);
-}
-
-#[test]
-fn an_answer_to_what_was_decided_meanwhile_is_kept() {
-    let (world, request) = questioned();
-    let mut owner = Owner::run_with(&world, &["requests", "watch"], &[("EDITOR", PATIENT)]);
-    owner.wait_for("Type a letter");
-    owner.type_keys("a\r");
-    owner.wait_for("the editor waits");
-    world.vault(&["requests", "refuse", &request, "--yes"]).ok();
-    owner.type_keys("\r");
-    // One request does not end the watch.
-    owner.wait_for("waiting for requests");
-    assert_eq!(kept(&world, &owner), ANSWER);
-    owner.type_keys("q");
-    assert_eq!(owner.wait_for_exit(), 0);
 }
 
 #[test]
@@ -264,6 +121,34 @@ fn a_publication_of_which_nobody_heard_is_not_called_undone() {
     world.vault_node().wait_for_end();
     world.start_vault(&[]);
     assert!(world.vault(&["status"]).ok().contains("published    version 1"));
+}
+
+#[test]
+fn a_refusal_of_which_nobody_heard_is_not_called_undone() {
+    let (mut world, request, _) = asked("letter.txt", LETTER);
+    world.kill_vault();
+    // The second call refuses.
+    world.start_vault(&[("WEBIZEN_DANGER_KILL_AT", "desk:reply:before#2")]);
+    let lost = world.vault(&["requests", "refuse", &request, "--yes"]);
+    assert!(lost.code == 1 && lost.stderr.contains("Whether it was taken is not known; look with `vault"), "{lost:?}");
+    assert!(lost.stderr.contains(&format!("requests show {}`", &request[..8])), "{lost:?}");
+    world.vault_node().wait_for_end();
+    let away = world.vault(&["requests", "refuse", &request, "--yes"]);
+    assert!(away.code == 4 && !away.stderr.contains("not known"), "{away:?}");
+    world.start_vault(&[]);
+    assert_eq!(case(&world, &request)["stage"], "refused");
+}
+
+#[test]
+fn a_watch_that_is_asked_to_end_ends_whatever_is_on_its_screen() {
+    let (world, request, _) = asked("letter.txt", LETTER);
+    let mut watch = Owner::run(&world, &["requests", "watch"]);
+    watch.wait_for(" page 1 of ");
+    watch.terminate();
+    assert_eq!(watch.wait_for_exit(), 3, "{}", watch.screen());
+    let said = wrote(&watch);
+    assert!(said.contains("this command was asked to end") && !said.contains("put off"), "{said}");
+    assert_eq!(case(&world, &request)["stage"], "waiting for approval");
 }
 
 #[test]

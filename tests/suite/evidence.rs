@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tests::owner::approve;
+use tests::owner::{approve, sign};
 use tests::{Visitor, World, tools};
 
 const LETTER: &[u8] = b"To whom it may concern: an invented letter.\n";
@@ -98,4 +98,18 @@ fn a_script_of_its_own_checks_the_proof_and_finds_each_falsification() {
         let (right, output) = check(&forged, &payload);
         assert!(!right, "a false {field} was not found:\n{output}");
     }
+}
+
+#[test]
+fn evidence_of_a_release_that_is_stopped_says_so() {
+    let (world, folder, _) = released();
+    let readme = |folder: &Path| fs::read_to_string(folder.join("README")).unwrap();
+    assert!(readme(&folder).contains("it could be collected; it can be until"), "{}", readme(&folder));
+    sign(&world, &["freeze"]);
+    let request = world.vault_json(&["requests", "ls", "--all"])[0]["id"].as_str().unwrap().to_owned();
+    let stopped = world.root().join("stopped");
+    world.vault(&["evidence", "export", &request, stopped.to_str().unwrap()]).ok();
+    let said = readme(&stopped);
+    assert!(said.contains("all releases were stopped, since ") && said.contains("nobody could collect it."), "{said}");
+    assert!(!said.contains("it could be collected; "), "{said}");
 }

@@ -7,6 +7,7 @@ mod canary;
 mod clock;
 mod crash;
 mod desk;
+mod editor;
 mod errands;
 mod evidence;
 mod flood;

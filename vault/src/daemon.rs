@@ -198,6 +198,7 @@ fn read_signers(paths: &Paths) -> Result<Signers, StartError> {
         error @ (FileError::Io { .. }
         | FileError::SecretMode { .. }
         | FileError::FolderMode { .. }
+        | FileError::FolderOwner { .. }
         | FileError::FileMode { .. }) => error.into(),
     })?;
     let text = text.ok_or_else(|| StartError::NoSigners(path.clone()))?;

@@ -1,6 +1,6 @@
 //! Writing words in the owner's own editor.
 
-use crate::prompt::{TTY, hold, supervise};
+use crate::prompt::{Offspring, TTY, hold, supervise};
 use crate::scratch::{Scratch, ScratchError};
 use shared::limits;
 use std::fs;
@@ -10,6 +10,9 @@ use std::process::{Command, ExitStatus};
 
 /// Tried in this order when the owner names none.
 const USUAL: [&str; 3] = ["editor", "nano", "vi"];
+
+/// What makes more of a line than one command with its arguments.
+const COMPOUND: [char; 8] = [';', '&', '|', '(', ')', '{', '}', '\n'];
 
 /// What the shell ends with when a command cannot be run, or is not found (IEEE Std 1003.1, section 2.8.2).
 const NOT_RUN: [i32; 2] = [126, 127];
@@ -149,10 +152,14 @@ fn unused(folder: &Scratch, initial: &str, extension: &str) -> Result<PathBuf, S
     }
 }
 
-/// The variables hold a command with arguments, by custom read by the shell; the file is an argument, never part of it.
+/// The variables hold a command with arguments, by custom read by the shell; the file is an argument, never part of it. The
+/// editor takes the shell's place where it can: what ends the shell would not reach it.
 fn shell(editor: &str) -> Command {
+    let first = editor.split_whitespace().next().unwrap_or_default();
+    let several = editor.contains(COMPOUND) || first.contains('=');
+    let exec = if several { "" } else { "exec " };
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{editor} \"$@\"")).arg("editor");
+    command.arg("-c").arg(format!("{exec}{editor} \"$@\"")).arg("editor");
     command
 }
 
@@ -171,8 +178,13 @@ fn edit(mut command: Command, tty: &Path, file: &Path) -> Result<ExitStatus, Edi
     let tty = fs::File::options().read(true).write(true).open(tty).map_err(EditorError::NoTerminal)?;
     command.arg(file).stdin(tty.try_clone()?).stdout(tty.try_clone()?).stderr(tty);
     let hold = hold()?;
-    let mut child = command.spawn()?;
-    supervise(hold, &mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
+    let (mut child, offspring) = Offspring::of(&mut command)?;
+    let ended = supervise(hold, &mut child);
+    if !ended.as_ref().is_ok_and(ExitStatus::success) {
+        // A shell may be gone before the editor that it started has saved.
+        offspring.wait();
+    }
+    ended.map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
         true => EditorError::Interrupted { saved: None },
         false => error.into(),
     })

@@ -12,11 +12,11 @@ impl Paths {
     /// Whoever can swap the files in a folder can swap its keys, whatever their own modes.
     ///
     /// # Errors
-    /// [`FileError::FolderMode`] when others may write to the configuration's or the state's folder.
+    /// As [`files::guard_folder`], of the configuration's and the state's folder.
     pub(crate) fn guard(&self) -> Result<(), FileError> {
         // What is not there is missed where it is needed.
         let mut folders = [self.0.config(), self.0.state()].into_iter().filter(|folder| folder.is_dir());
-        folders.try_for_each(files::make_folder)
+        folders.try_for_each(files::guard_folder)
     }
 
     pub(crate) fn config(&self) -> PathBuf {

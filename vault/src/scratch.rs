@@ -212,15 +212,15 @@ impl Folder {
         }
     }
 
-    /// Whether there is anything that the owner was not given: in the file, or beside it, where an editor that is ended puts
-    /// what was not saved yet. Hidden files are an editor's own.
+    /// Whether there is anything that the owner was not given: in the file, or beside it, where an editor that is ended leaves
+    /// what was not saved yet (nano in `text.save`, vim in `.text.swp`). A link is an editor's own sign that it has the file.
     fn is_written(&self, file: &Path, given: &[u8]) -> bool {
         let as_given = match fs::read(file) {
             Ok(bytes) => bytes == given,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         let beside =
-            |entry: fs::DirEntry| entry.path() != file && !entry.file_name().as_encoded_bytes().starts_with(b".");
+            |entry: fs::DirEntry| entry.path() != file && entry.file_type().is_ok_and(|kind| !kind.is_symlink());
         !as_given || fs::read_dir(&self.path).is_ok_and(|entries| entries.flatten().any(beside))
     }
 }
@@ -251,16 +251,24 @@ fn left(path: &Path, error: &io::Error) -> String {
 }
 
 /// Removes what a process of the user `own` left behind when it was killed: folders that nobody holds. What the owner should
-/// know of that. Where temporary files go, everybody can make a folder with such a name: another user's is passed over.
+/// know of that, and of words that were kept. Where temporary files go, everybody can make a folder with such a name: another
+/// user's is passed over.
 fn sweep(parent: &Path, own: u32) -> Vec<String> {
     let mut said = Vec::new();
     let Ok(entries) = fs::read_dir(parent) else { return said };
     for entry in entries.flatten() {
-        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        let named = |prefix| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
         let path = entry.path();
         // Of the entry itself: links are not followed.
         let Ok(metadata) = entry.metadata() else { continue };
-        let ours = named && metadata.is_dir() && metadata.uid() == own;
+        let owned = metadata.is_dir() && metadata.uid() == own;
+        if owned && named(KEPT) {
+            said.push(format!(
+                "What you wrote earlier is still kept in {}; delete that when you have used it.",
+                path.display()
+            ));
+        }
+        let ours = owned && named(PREFIX);
         let settled = metadata.modified().is_ok_and(|t| t.elapsed().is_ok_and(|age| age > SETTLED));
         if ours
             && settled
@@ -341,13 +349,17 @@ mod tests {
     #[test]
     fn what_the_owner_wrote_outlives_a_signal_and_what_was_given_does_not() {
         assert_eq!(left_by("given", |_| ()), [""; 0]);
-        let hidden = |file: &Path| fs::write(file.with_file_name(".text.txt.swp"), "of the editor").unwrap();
-        assert_eq!(left_by("given", hidden), [""; 0]);
+        // As Emacs says who edits.
+        let sign = |file: &Path| std::os::unix::fs::symlink("owner@home.1", file.with_file_name(".#text.txt")).unwrap();
+        assert_eq!(left_by("given", sign), [""; 0]);
         assert_eq!(left_by("given", |file| fs::remove_file(file).unwrap()), [""; 0]);
         assert_eq!(left_by("given", |file| fs::write(file, "written").unwrap()), ["text.txt"]);
-        // As nano does with what was not saved yet.
-        let beside = |file: &Path| fs::write(file.with_file_name("text.txt.save"), "typed").unwrap();
-        assert_eq!(left_by("given", beside), ["text.txt", "text.txt.save"]);
+        // As nano and vim do with what was not saved yet.
+        for name in ["text.txt.save", ".text.txt.swp"] {
+            let mut kept = vec!["text.txt", name];
+            kept.sort_unstable();
+            assert_eq!(left_by("given", |file| fs::write(file.with_file_name(name), "typed").unwrap()), kept);
+        }
         let parent = tempfile::tempdir().unwrap();
         let copy = Scratch::new_in(parent.path(), Place::Session).unwrap();
         copy.file("copy.pdf", b"a copy").unwrap();
@@ -378,8 +390,14 @@ mod tests {
             fs::create_dir(parent.path().join(&name)).unwrap();
             fs::File::open(parent.path().join(&name)).unwrap().set_modified(old).unwrap();
         }
-        let said = sweep(parent.path(), own());
-        assert!(matches!(&said[..], [words] if words.contains("is removed now")), "{said:?}");
+        let mut said = sweep(parent.path(), own());
+        said.sort();
+        let [removed, kept] = &said[..] else { panic!("{said:?}") };
+        assert!(
+            removed.contains("is removed now")
+                && kept.contains(&format!("kept in {}", parent.path().join(format!("{KEPT}words")).display())),
+            "{said:?}"
+        );
         let next = Scratch::new_in(parent.path(), Place::Session).unwrap();
         assert!(living.path().is_dir() && next.path().is_dir());
         assert!(!parent.path().join(format!("{PREFIX}dead")).exists());

@@ -42,12 +42,23 @@ pub enum FileError {
         mode: u32,
     },
     /// Others could swap the files in a folder.
-    #[error("{path} has mode {mode:04o}, so that others can change what is in it; run: chmod 700 {path}", path = path.display())]
+    #[error("{path} has mode {mode:04o}, so that others can change what is in it; run: chmod go-w {path}", path = path.display())]
     FolderMode {
         /// The folder.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// Another user could swap the files in a folder.
+    #[error(
+        "{path} belongs to the user with the number {uid}, who can change what is in it; run: chown {own} {path}",
+        path = path.display(), own = rustix::process::geteuid().as_raw()
+    )]
+    FolderOwner {
+        /// The folder.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
     },
     /// Others could change a file that decides who may do what.
     #[error("{path} has mode {mode:04o}, so that others can change it; run: chmod go-w {path}", path = path.display())]
@@ -69,7 +80,9 @@ impl FileError {
     /// The exit code.
     pub fn exit(&self) -> u8 {
         match self {
-            Self::SecretMode { .. } | Self::FileMode { .. } | Self::FolderMode { .. } => exit::REFUSED,
+            Self::SecretMode { .. } | Self::FileMode { .. } | Self::FolderMode { .. } | Self::FolderOwner { .. } => {
+                exit::REFUSED
+            }
             Self::TooLarge(_) | Self::NotText(_) => exit::INTEGRITY,
             Self::Io { .. } => exit::FAILURE,
         }
@@ -102,6 +115,27 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
     let mode = fs::metadata(path).map_err(failed("look at", path))?.mode() & 0o7777;
     if mode & 0o022 != 0 {
         return Err(FileError::FolderMode { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Whether nobody but this process's user and root can swap what is in `folder`, or the folder itself.
+///
+/// # Errors
+/// [`FileError::FolderMode`] and [`FileError::FolderOwner`], of the folder or the one above it; [`FileError::Io`].
+pub fn guard_folder(folder: &Path) -> Result<(), FileError> {
+    let own = rustix::process::geteuid().as_raw();
+    for path in folder.ancestors().take(2).filter(|path| !path.as_os_str().is_empty()) {
+        let metadata = fs::metadata(path).map_err(failed("look at", path))?;
+        let (mode, uid) = (metadata.mode() & 0o7777, metadata.uid());
+        if ![0, own].contains(&uid) {
+            return Err(FileError::FolderOwner { path: path.to_owned(), uid });
+        }
+        // In a folder for temporary files, others get at their own alone (inode(7), sticky bit).
+        let sticky = path != folder && mode & 0o1000 != 0;
+        if mode & 0o022 != 0 && !sticky {
+            return Err(FileError::FolderMode { path: path.to_owned(), mode });
+        }
     }
     Ok(())
 }
@@ -315,7 +349,30 @@ mod tests {
         let folder = root.path().join("shared");
         make_folder(&folder).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(make_folder(&folder).unwrap_err().to_string().contains("run: chmod 700"));
+        assert!(make_folder(&folder).unwrap_err().to_string().contains("run: chmod go-w"));
+    }
+
+    #[test]
+    fn a_folder_that_others_can_swap_is_refused_whoever_may_write_to_which() {
+        let root = tempfile::tempdir().unwrap();
+        let (above, folder) = (root.path().join("home"), root.path().join("home/state"));
+        make_folder(&folder).unwrap();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(guard_folder(&folder).is_ok());
+        for (path, mode, named) in [
+            (&folder, 0o770, "state has mode 0770"),
+            (&folder, 0o1777, "state has mode"),
+            (&above, 0o775, "home has mode 0775"),
+        ] {
+            set(path, mode);
+            let error = guard_folder(&folder).unwrap_err();
+            assert!(error.to_string().contains(named) && error.exit() == exit::REFUSED, "{error}");
+            set(path, 0o700);
+        }
+        set(&above, 0o1777);
+        assert!(guard_folder(&folder).is_ok(), "as in /tmp");
+        let gone = FileError::FolderOwner { path: folder, uid: 65534 };
+        assert!(gone.to_string().contains("number 65534, who can change what is in it; run: chown "), "{gone}");
     }
 
     #[test]

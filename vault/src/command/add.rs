@@ -92,8 +92,7 @@ fn already(item: &Item) -> String {
 fn open(path: &Path, options: &Add) -> Result<(File, NewItem), CommandError> {
     let mut file = File::open(path).map_err(failed("read", path))?;
     let metadata = file.metadata().map_err(failed("look at", path))?;
-    let refuse =
-        |why: String| CommandError::Failed(format!("{}: {why}", shared::visible::line(&path.display().to_string())));
+    let refuse = |why: String| CommandError::Failed(format!("{}: {why}", path.display()));
     if !metadata.is_file() {
         return Err(refuse("not a file".into()));
     }

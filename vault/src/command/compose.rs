@@ -76,7 +76,16 @@ impl Owner {
     ) -> Result<T, CommandError> {
         let scratch = scratch()?;
         let written = editor::compose(&scratch, initial, extension)?;
-        hand_on(&above_the_cut(written.text)?).map_err(|error| match scratch.keep(&written.file) {
+        let handed_on = match above_the_cut(&written.text) {
+            Some(text) => hand_on(&text),
+            None if below_the_cut(&written.text) == below_the_cut(initial) => {
+                return Err(CommandError::Refused("The text is empty, so nothing was changed.".into()));
+            }
+            None => Err(CommandError::Refused(
+                "All that you wrote stands below the line that cuts it off, so nothing was changed.".into(),
+            )),
+        };
+        handed_on.map_err(|error| match scratch.keep(&written.file) {
             Ok(kept) => CommandError::Kept { error: Box::new(error), kept },
             Err(unkept) => CommandError::Failed(format!("{}. Besides, {unkept}", said(&error))),
         })
@@ -189,33 +198,38 @@ pub(super) fn scratch() -> Result<Scratch, CommandError> {
     Ok(scratch)
 }
 
-/// The text without what stands below the cut.
-fn above_the_cut(text: String) -> Result<String, CommandError> {
+/// The text without what stands below the cut; `None` if that is none.
+fn above_the_cut(text: &str) -> Option<String> {
     let answer = match text.split_once(CUT) {
         Some((answer, _)) => format!("{}\n", answer.trim_end()),
-        None => text,
+        None => text.to_owned(),
     };
-    if answer.trim().is_empty() {
-        return Err(CommandError::Refused("The text is empty, so nothing was changed.".into()));
-    }
-    Ok(answer)
+    (!answer.trim().is_empty()).then_some(answer)
+}
+
+/// What stands below the cut, without white space around it.
+fn below_the_cut(text: &str) -> &str {
+    text.split_once(CUT).map_or("", |(_, rest)| rest.trim())
 }
 
 /// `text` with every one of `hide` replaced by a mark, and how often; or what was not found.
 fn without(text: &str, hide: &[String]) -> Result<(String, usize), String> {
+    // Neither text nor words have this character, so that no words are found in a mark.
+    const TAKEN: &str = "\0";
     let (mut out, mut count) = (text.to_owned(), 0);
     for words in hide {
         let found = if words.is_empty() { 0 } else { out.matches(words.as_str()).count() };
         if found == 0 {
             return Err(format!(
-                "{:?} does not stand in the text, so nothing was changed; letters' case and line breaks matter",
+                "{:?} does not stand in the text, or no more once the words before it are taken out, so nothing was changed; \
+                 letters' case and line breaks matter",
                 shared::visible::line(words)
             ));
         }
-        out = out.replace(words.as_str(), MARK);
+        out = out.replace(words.as_str(), TAKEN);
         count += found;
     }
-    Ok((out, count))
+    Ok((out.replace(TAKEN, MARK), count))
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, MediaType), CommandError> {
@@ -239,7 +253,7 @@ mod tests {
         let text = "Anna lives in Bern. Anna works.\n";
         let hidden = without(text, &["Anna".into(), "Bern".into()]).unwrap();
         assert_eq!(hidden, (format!("{MARK} lives in {MARK}. {MARK} works.\n"), 3));
-        for missing in ["anna", "Basel", ""] {
+        for missing in ["anna", "Basel", "", "owner", "Anna works"] {
             assert!(without(text, &["Anna".into(), missing.into()]).unwrap_err().contains("nothing was changed"));
         }
     }
@@ -256,8 +270,10 @@ mod tests {
 
     #[test]
     fn what_stands_below_the_cut_is_not_sent() {
-        assert_eq!(above_the_cut(format!("Yes.\n\n{CUT}\nquestion")).unwrap(), "Yes.\n");
-        assert_eq!(above_the_cut("Yes.".into()).unwrap(), "Yes.");
-        assert!(above_the_cut(format!(" \n{CUT}\nquestion")).is_err());
+        assert_eq!(above_the_cut(&format!("Yes.\n\n{CUT}\nquestion")).unwrap(), "Yes.\n");
+        assert_eq!(above_the_cut("Yes.").unwrap(), "Yes.");
+        assert_eq!(above_the_cut(&format!(" \n{CUT}\nquestion")), None);
+        assert_eq!(below_the_cut(&format!(" \n{CUT}\nquestion \n")), "question");
+        assert_eq!(below_the_cut("Yes."), "");
     }
 }

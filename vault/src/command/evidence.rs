@@ -55,6 +55,15 @@ fn account(fate: &Fate) -> Vec<String> {
         Standing::Collectable(until) => {
             vec![format!("On {at} it could be collected; it can be until {until}."), collected]
         }
+        Standing::Stopped { since, until } => {
+            vec![
+                format!(
+                    "On {at} all releases were stopped, since {since}: nobody could collect it. It ends on {until}."
+                ),
+                collected,
+            ]
+        }
+        Standing::Over(until) => vec![format!("On {at} its time was over, since {until}."), collected],
         Standing::Ended { why, at } => vec![format!("It {} on {at}, {logged}.", ended(why)), collected],
         Standing::Unseen { why, at } => vec![
             format!("It {} on {at}, {logged}, before anybody could collect it.", ended(why)),

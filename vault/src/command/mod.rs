@@ -21,6 +21,7 @@ mod words;
 use crate::cli::{Arguments, Command, OwnerCommand};
 use crate::config::Config;
 use crate::desk::DeskError;
+use crate::editor::EditorError;
 use crate::paths::Paths;
 use crate::sign::SignError;
 use node::home::Home;
@@ -59,7 +60,7 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Prompt(#[from] crate::prompt::PromptError),
     #[error(transparent)]
-    Editor(#[from] crate::editor::EditorError),
+    Editor(#[from] EditorError),
     /// Something came of nothing after the owner had written it; where that is now.
     #[error("{}. What you wrote is kept in {}; delete that file when you have used it", said(.error), .kept.display())]
     Kept { error: Box<CommandError>, kept: PathBuf },
@@ -110,10 +111,16 @@ impl CommandError {
         if error.nothing_done() { Self::NotTaken(error) } else { Self::Unknown { error, look: look.into() } }
     }
 
-    /// Whether nobody can be asked or told any more.
+    /// Whether nobody can be asked or told any more, or the command is to end.
     fn ends_the_watch(&self) -> bool {
         let error = if let Self::Kept { error, .. } = self { error } else { self };
-        matches!(error, Self::Print(_) | Self::Prompt(_))
+        matches!(
+            error,
+            Self::Print(_)
+                | Self::Prompt(_)
+                | Self::Editor(EditorError::Interrupted { .. })
+                | Self::Sign(SignError::Interrupted)
+        )
     }
 }
 

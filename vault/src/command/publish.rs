@@ -250,13 +250,14 @@ impl Found {
         entries.sort();
         for path in entries {
             let kind = fs::symlink_metadata(&path).map_err(failed("look at", &path))?.file_type();
-            let name = below(root, &path);
+            let below = path.strip_prefix(root).unwrap_or(&path);
+            let name = below.to_string_lossy().into_owned();
             let markdown = kind.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("md"));
             let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
             match (hidden, markdown) {
                 (true, true) => self.others.push(format!("{name} (hidden)")),
                 (true, false) => {}
-                (false, true) => self.documents.push(document(name, &path)?),
+                (false, true) => self.documents.push(document(below, &path)?),
                 (false, false) if kind.is_dir() => self.collect(root, &path, depth + 1)?,
                 (false, false) if kind.is_symlink() => self.others.push(format!("{name} (a link)")),
                 (false, false) => self.others.push(name),
@@ -276,14 +277,14 @@ impl Found {
     }
 }
 
-/// A path within the folder, as it is published.
-fn below(root: &Path, path: &Path) -> String {
-    let below = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = below.components().map(|c| c.as_os_str().to_string_lossy()).collect();
-    parts.join("/")
-}
-
-fn document(below: String, path: &Path) -> Result<Document, CommandError> {
+/// The Markdown at `path`, which is called `below` within the folder.
+fn document(below: &Path, path: &Path) -> Result<Document, CommandError> {
+    let below = below.to_str().ok_or_else(|| {
+        CommandError::Failed(format!(
+            "{}: its name is not UTF-8, and everybody is to read it; rename it",
+            path.display()
+        ))
+    })?;
     let markdown = fs::read_to_string(path).map_err(failed("read", path))?;
     if markdown.len() > limits::DOCUMENT {
         return Err(CommandError::Failed(format!(
@@ -296,7 +297,7 @@ fn document(below: String, path: &Path) -> Result<Document, CommandError> {
     let heading = markdown.lines().find_map(|line| line.strip_prefix("# ")).map(str::trim).filter(|h| !h.is_empty());
     let title = heading.and_then(|h| Title::new(h).ok()).map_or_else(|| Title::new(name), Ok);
     let title = title.map_err(|e| CommandError::Failed(format!("{}: its title: {e}", path.display())))?;
-    Ok(Document { path: below, title, markdown })
+    Ok(Document { path: below.into(), title, markdown })
 }
 
 #[cfg(test)]
@@ -339,6 +340,20 @@ mod tests {
         let paths: Vec<_> = found.documents.iter().map(|document| document.path.as_str()).collect();
         assert_eq!(paths, ["sub/a.md"]);
         assert_eq!(found.left_out().unwrap(), "..md (hidden), .draft.md (hidden), sub/.b.MD (hidden)");
+    }
+
+    #[test]
+    fn a_page_whose_name_is_no_text_is_refused_and_another_file_is_named() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &[u8]| folder.path().join(std::ffi::OsStr::from_bytes(name));
+        fs::write(at(b"\xe4.txt"), "x").unwrap();
+        fs::write(at(b"a.md"), "# Title\n").unwrap();
+        let found = Found::in_folder(folder.path()).unwrap();
+        assert_eq!((found.documents.len(), found.left_out().as_deref()), (1, Some("\u{fffd}.txt")));
+        fs::write(at(b"\xe4.md"), "# Title\n").unwrap();
+        let error = Found::in_folder(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("not UTF-8") && error.to_string().ends_with("rename it"), "{error}");
     }
 
     #[test]

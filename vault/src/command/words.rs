@@ -97,9 +97,15 @@ impl Owner {
         let requests = match Desk::ask(&self.socket, &DeskCall::Refuse { id }) {
             Ok(DeskReply::Refused { requests }) => requests,
             Ok(_) => return Err(unexpected()),
+            Err(error) if !error.nothing_done() => {
+                let look = format!("requests show {}", short(id));
+                return Err(CommandError::Unknown { error, look });
+            }
             Err(error) => {
                 // Another may have decided since it was looked at.
-                still_open(&self.case(id)?)?;
+                if let Ok(case) = self.case(id) {
+                    still_open(&case)?;
+                }
                 return Err(error.into());
             }
         };

@@ -105,8 +105,14 @@ impl Context {
     }
 }
 
-/// What came of an approval.
-pub(super) fn fate(state: &State, release: &Release, now: Now) -> Fate {
+/// What came of an approval; releases may be stopped since `frozen`.
+pub(super) fn fate(state: &State, release: &Release, frozen: Option<Time>, now: Now) -> Fate {
+    let until = release.not_after();
+    let released = match frozen {
+        _ if now.time >= until => Standing::Over(until),
+        Some(since) => Standing::Stopped { since, until },
+        None => Standing::Collectable(until),
+    };
     let standing = match &state.stage {
         Stage::Closed(closing) => {
             let (why, at) = (closing.why, closing.at);
@@ -119,7 +125,7 @@ pub(super) fn fate(state: &State, release: &Release, now: Now) -> Fate {
         | Stage::AwaitingAnswer(_)
         | Stage::AwaitingOwner(..)
         | Stage::AwaitingVisitor(_)
-        | Stage::Released(_) => Standing::Collectable(release.not_after()),
+        | Stage::Released(_) => released,
     };
     Fate { at: now.time, standing, collections: release.approval().collections, collected: collected(release) }
 }

@@ -339,6 +339,10 @@ pub(crate) enum Standing {
     Cooling(Time),
     /// Collectable until then.
     Collectable(Time),
+    /// Not collectable, because all releases are stopped since the first; it ends at the second.
+    Stopped { since: Time, until: Time },
+    /// Its time is over since then, which no entry of the log says yet.
+    Over(Time),
     /// Collectable no more.
     Ended { why: Why, at: Time },
     /// It ended before it was collectable.

@@ -417,7 +417,7 @@ impl Desk {
         let evidence = blocking(move || {
             let Some(release) = state.release() else { return Ok(None) };
             let receipt = evidence::receipt(&vault.notary, id, Kind::Approved, release.signed())?;
-            let fate = fate(&state, release, vault.clock.now());
+            let fate = fate(&state, release, vault.writer.brake().frozen(), vault.clock.now());
             Ok(Some(Evidence { manifest: release.manifest().clone(), receipt, fate }))
         });
         let none = || Failure::Invalid(format!("there is evidence of approvals; this request is {name}, without one"));

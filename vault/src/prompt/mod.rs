@@ -18,6 +18,6 @@ mod words;
 pub(crate) use pager::{Answer, PromptError, Timing, ask};
 pub(crate) use screen::SMALLEST;
 pub(crate) use sheet::{Body, Deed, Section, Sheet};
-pub(crate) use signals::{LastAct, hold, last_act, supervise, undisturbed};
+pub(crate) use signals::{LastAct, Offspring, hold, last_act, supervise, undisturbed};
 pub(crate) use terminal::{TTY, Terminal};
 pub(crate) use waiting::{Waited, Waker, alarm, wait};

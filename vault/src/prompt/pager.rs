@@ -54,6 +54,9 @@ pub(crate) enum PromptError {
     /// The parts of the sheet contradict each other.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
+    /// A signal asked the process to end.
+    #[error("this command was asked to end; nothing was signed, and nothing was sent")]
+    Ended,
     /// No word can be drawn.
     #[error("the system gives no random numbers ({0}), so no word can be drawn; nothing was signed - try again")]
     Random(getrandom::Error),
@@ -75,7 +78,12 @@ pub(crate) fn ask(terminal: &mut Terminal, sheet: &Sheet, timing: Timing) -> Res
         End::Yes => Answer::Yes { shown: sheet.body.shown() },
         End::Refuse => Answer::Refuse,
         End::Copy => Answer::Copy,
-        End::Later | End::Silence | End::Guessed | End::TooSmall | End::Gone(_) => Answer::No,
+        End::Gone(Gone::Ended) => return Err(PromptError::Ended),
+        End::Later
+        | End::Silence
+        | End::Guessed
+        | End::TooSmall
+        | End::Gone(Gone::Closed | Gone::Stuck | Gone::Signal) => Answer::No,
     })
 }
 
@@ -103,7 +111,7 @@ impl End {
             Self::Guessed => "Three wrong words. Nothing was signed, nothing was sent.",
             Self::TooSmall => "terminal too small: make the window larger and ask again. Nothing was signed or sent.",
             Self::Gone(Gone::Closed | Gone::Stuck) => "The terminal is gone. Nothing was signed, nothing was sent.",
-            Self::Gone(Gone::Signal) => "Interrupted. Nothing was signed, nothing was sent.",
+            Self::Gone(Gone::Signal | Gone::Ended) => "Interrupted. Nothing was signed, nothing was sent.",
         }
     }
 }

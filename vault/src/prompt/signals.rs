@@ -4,11 +4,12 @@
 //! ends the process, after every [`last_act`].
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::FdFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -178,6 +179,14 @@ pub(crate) fn supervise(mut hold: Hold, child: &mut Child) -> io::Result<ExitSta
 fn stop(child: &mut Child, pid: Pid, end: &OwnedFd) -> io::Result<()> {
     // One that has ended by itself is not waited for yet, so no other has its number, and nothing is lost on it.
     kill_process(pid, Signal::TERM)?;
+    if !parted(end) {
+        child.kill()?;
+    }
+    child.wait().map(drop)
+}
+
+/// Whether this becomes readable within [`PARTING`].
+fn parted(end: &impl AsFd) -> bool {
     let deadline = Instant::now() + PARTING;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -185,14 +194,31 @@ fn stop(child: &mut Child, pid: Pid, end: &OwnedFd) -> io::Result<()> {
             rustix::event::Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
         match poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&left)) {
             Err(rustix::io::Errno::INTR) => {}
-            Ok(1..) => break,
-            Ok(0) | Err(_) => {
-                child.kill()?;
-                break;
-            }
+            found => return matches!(found, Ok(1..)),
         }
     }
-    child.wait().map(drop)
+}
+
+/// A program that was started, and all that it starts: while any of it runs, a pipe has an end to write to.
+pub(crate) struct Offspring(PipeReader);
+
+impl Offspring {
+    /// Starts `command`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn of(command: &mut Command) -> io::Result<(Child, Self)> {
+        let (alive, inherited) = io::pipe()?;
+        rustix::io::fcntl_setfd(&inherited, FdFlags::empty())?;
+        // Nobody writes to it, and this process's own end is closed when this returns.
+        Ok((command.spawn()?, Self(alive)))
+    }
+
+    /// Waits for the last of it, but not for long.
+    pub(crate) fn wait(&self) {
+        // What goes on all the same is waited for no more.
+        let _: bool = parted(&self.0);
+    }
 }
 
 fn registry() -> MutexGuard<'static, Registry> {

@@ -217,8 +217,10 @@ pub(super) enum Event {
 pub(super) enum Gone {
     /// End of input, hang-up or an error.
     Closed,
-    /// A signal asked to stop.
+    /// A signal broke it off.
     Signal,
+    /// A signal asked the process to end.
+    Ended,
     /// It took no output until the deadline.
     Stuck,
 }
@@ -285,7 +287,8 @@ impl Raw<'_> {
             };
             match self.hold.take() {
                 Some(Notice::Resized) => return Event::Resized,
-                Some(Notice::Interrupt | Notice::End | Notice::Resumed) => return Event::Gone(Gone::Signal),
+                Some(Notice::Interrupt | Notice::Resumed) => return Event::Gone(Gone::Signal),
+                Some(Notice::End) => return Event::Gone(Gone::Ended),
                 None => {}
             }
             if input {
@@ -318,7 +321,8 @@ impl Raw<'_> {
     fn await_room(&mut self, deadline: Instant) -> Result<(), Gone> {
         let ready = self.wait_until(PollFlags::OUT, Some(deadline), None)?;
         match self.hold.take() {
-            Some(Notice::Interrupt | Notice::End | Notice::Resumed) => Err(Gone::Signal),
+            Some(Notice::Interrupt | Notice::Resumed) => Err(Gone::Signal),
+            Some(Notice::End) => Err(Gone::Ended),
             Some(Notice::Resized) | None if ready.any => Ok(()),
             Some(Notice::Resized) | None => Err(Gone::Stuck),
         }

@@ -101,12 +101,18 @@ fn is_cooked(path: &Path) -> bool {
 
 #[test]
 fn signals_while_asking_are_a_no_and_the_terminal_comes_back() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::CONT] {
+    for (signal, answer) in [
+        (Signal::INT, "answer Ok(No)"),
+        (Signal::TERM, "answer Err(Ended)"),
+        (Signal::HUP, "answer Err(Ended)"),
+        (Signal::QUIT, "answer Ok(No)"),
+        (Signal::CONT, "answer Ok(No)"),
+    ] {
         let mut process = Process::start("ask");
         process.desk.until_page(1);
         assert!(!is_cooked(&process.desk.path()));
         process.signal(signal);
-        process.desk.until("answer Ok(No)");
+        process.desk.until(answer);
         assert_eq!(process.end(), 0);
         assert!(is_cooked(&process.desk.path()), "{signal:?}");
         assert!(!process.scratch().exists());
