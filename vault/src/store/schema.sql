@@ -7,9 +7,10 @@ CREATE TABLE lane (
   active INTEGER NOT NULL
 ) STRICT;
 
--- A payload is immutable, and visible only once complete = 1.
+-- A payload is immutable, and visible only once complete = 1. No id is given twice: what removes the rest of an upload knows no
+-- more than its id.
 CREATE TABLE payload (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   sha256 BLOB,
   bytes INTEGER NOT NULL,
   complete INTEGER NOT NULL
