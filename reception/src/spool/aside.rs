@@ -8,6 +8,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 
+/// How the name of a file ends whose request is over since it was set aside.
+const OVER: &str = ".over";
+
 impl Spool {
     /// Whether a request of this name was set aside and is not over since, and whether the vault may have it all the same.
     pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
@@ -32,7 +35,7 @@ impl Spool {
     pub(crate) fn mark_over(&self, id: RequestId) {
         let _writer = lock(&self.0.writer);
         let aside = self.0.folder.join(ASIDE);
-        let (from, to) = (aside.join(entry::name(id)), aside.join(entry::name_over(id)));
+        let (from, to) = (aside.join(entry::name(id)), aside.join(name_over(id)));
         // It may have been set aside once more, or deleted, or never moved there.
         if !matches!(self.index().aside.get(&id), Some(Aside::Over(_))) || !from.is_file() {
             return;
@@ -107,7 +110,7 @@ impl Spool {
         for (path, name) in listed(&self.0.folder.join(ASIDE))? {
             bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
             found.extend(entry::named(&name));
-            over.extend(entry::named_over(&name));
+            over.extend(named_over(&name));
         }
         for id in self.unmoved(&found) {
             for path in [Place::Queue, Place::Other].map(|place| self.path(place, id)) {
@@ -141,4 +144,14 @@ impl Spool {
         let unmoved = index.aside.keys().filter(|id| !moved.contains(id) && index.find(**id).is_none());
         unmoved.copied().collect()
     }
+}
+
+/// The name of a request's file that was set aside, once the request is over.
+fn name_over(id: RequestId) -> String {
+    format!("{id}{OVER}")
+}
+
+/// The request whose file has such a name.
+fn named_over(name: &str) -> Option<RequestId> {
+    name.strip_suffix(OVER)?.parse().ok()
 }
