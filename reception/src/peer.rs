@@ -280,15 +280,17 @@ impl PeerFile {
         flushed
     }
 
-    /// Does again what a flush that failed may have kept from the disk, so that the next flush has it to write: the line is
-    /// stored once more. That there is none is in the folder's names, and so is another file that comes and goes.
+    /// Gives the next flush something to write, after one that failed: another file comes and goes, among the same names. The
+    /// line itself is not touched, which `reception pair` may be just replacing.
     fn write_anew(&self) -> Result<(), FileError> {
-        if let Some(line) = files::read_text(&self.path)? {
-            return files::replace(&self.path, line.as_bytes());
-        }
-        let other = files::temporary(&self.path);
-        files::replace(&other, b"")?;
-        fs::remove_file(&other).map_err(failed("remove", &other))
+        let other = self.path.with_extension("flush");
+        let remove = || match fs::remove_file(&other) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &other)(error)),
+            Ok(()) | Err(_) => Ok(()),
+        };
+        remove()?;
+        files::write_new(&other, b"")?;
+        remove()
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) use error::{NotKept, Unusable};
 pub use index::Offered;
 pub(crate) use index::Waiting;
 
-use index::{Full, Index, Place};
+use index::{Aside, Full, Index, Place};
 
 use node::files::{self, FileError, Folder, failed};
 use shared::ids::{Digest, RequestId, TicketHash};
@@ -262,9 +262,11 @@ impl Spool {
         }
         if !index.aside.is_empty() {
             let folder = self.0.folder.join(ASIDE);
+            let over = index.aside.values().filter(|aside| matches!(aside, Aside::Over(_))).count();
             tracing::warn!(
-                requests = index.aside.len(), folder = %folder.display(),
-                "requests that could not be delivered are set aside; delete the files once you need them no more"
+                requests = index.aside.len() - over, over, folder = %folder.display(),
+                "requests that could not be delivered are set aside; those that are over since came to the vault after all or \
+                 were withdrawn; delete the files once you need them no more"
             );
         }
     }

@@ -252,9 +252,9 @@ impl Owner {
         let tty = rustix::fs::open(master.tty_name().unwrap(), OFlags::WRONLY | OFlags::NOCTTY, Mode::empty()).unwrap();
         std::fs::File::from(tty).write_all(b"\0").unwrap();
         reader.join().unwrap();
-        drop(master);
-        // The kernel hangs up on the session's first process alone, which is this one here.
+        // The kernel hangs up on the session's first process alone, which is this one here, when the window goes.
         kill_process_group(self.id(), Signal::HUP).unwrap();
+        drop(master);
         self.writer = Box::new(std::io::sink());
     }
 

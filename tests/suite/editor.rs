@@ -68,9 +68,10 @@ fn what_the_editor_has_saved_outlives_the_terminal_and_the_command() {
     }
 }
 
-/// A program that saves an answer when it is ended, but not at once.
+/// A program that saves an answer when it is ended, but not at once, and gives up, as vim does, if it is told twice.
 fn saving(world: &World) -> String {
-    let script = "#!/bin/sh\nfor file; do :; done\ntrap 'sleep 0.3; echo \"Yes, on Tuesday.\" > \"$file\"; exit 1' HUP TERM\n\
+    let script = "#!/bin/sh\nfor file; do :; done\nsave='sleep 0.3; echo \"Yes, on Tuesday.\" > \"$file\"; exit 1'\n\
+                  trap \"trap 'exit 1' TERM; $save\" HUP\ntrap \"trap 'exit 1' HUP; $save\" TERM\n\
                   echo the editor waits\nwhile :; do sleep 0.1; done\n";
     let path = world.file("saving-editor", script.as_bytes());
     owner::executable(&path);
@@ -81,11 +82,10 @@ fn saving(world: &World) -> String {
 fn what_an_editor_saves_when_it_is_ended_is_kept_however_it_is_named() {
     let (world, request) = questioned();
     let program = saving(&world);
-    let [quoted, behind] = [format!("'{program}' -w"), format!("cd / && {program}")];
-    // In the last, a shell lives as long as the editor, and is all that can be asked to end.
-    for (end, editor) in
-        [(End::Hangup, &program), (End::Terminated, &program), (End::Terminated, &quoted), (End::Hangup, &behind)]
-    {
+    // In the last two, a shell lives as long as the editor, or as long as it is not asked to end.
+    let named = [format!("'{program}' -w"), format!("command {program}"), format!("cd / && {program} -w")];
+    let ends = [End::Hangup, End::Terminated].into_iter().flat_map(|end| named.iter().map(move |name| (end, name)));
+    for (end, editor) in ends {
         let mut owner = Owner::run_with(&world, &["requests", "answer", &request], &[("EDITOR", editor)]);
         owner.wait_for("the editor waits");
         assert_eq!(end.of(&world, &mut owner), ANSWER, "{end:?} of {editor}");
@@ -107,11 +107,18 @@ fn what_was_written_below_the_line_is_kept() {
         let mut owner = Owner::run_with(&world, &["requests", command, &request], &[("EDITOR", editor)]);
         assert_eq!(owner.wait_for_exit(), code, "{}", owner.screen());
         assert!(
-            wrote(&owner).contains("All that you wrote stands below the line that cuts it off"),
+            wrote(&owner).contains("All that you wrote stands below the line that cuts the text off"),
             "{}",
             wrote(&owner)
         );
         assert!(kept(&world, &owner).ends_with(ANSWER));
+        fs::remove_dir_all(found(&world).parent().unwrap()).unwrap();
+        let editor =
+            "f() { { echo Yes.; cat \"$1\"; echo 'Yes, on Tuesday.'; } > \"$1.new\"; mv \"$1.new\" \"$1\"; }; f";
+        let mut owner = Owner::run_with(&world, &["requests", command, &request], &[("EDITOR", editor)]);
+        assert_eq!(owner.wait_for_exit(), code, "{}", owner.screen());
+        assert!(wrote(&owner).contains("Some of what you wrote stands below the line"), "{}", wrote(&owner));
+        assert!(kept(&world, &owner).starts_with("Yes.\n"));
         fs::remove_dir_all(found(&world).parent().unwrap()).unwrap();
         // White space is not words.
         let editor = "f() { { echo; cat \"$1\"; } > \"$1.new\"; mv \"$1.new\" \"$1\"; }; f";

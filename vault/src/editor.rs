@@ -1,7 +1,7 @@
 //! Writing words in the owner's own editor.
 
 use crate::prompt::{Offspring, TTY, hold, supervise};
-use crate::scratch::{Scratch, ScratchError};
+use crate::scratch::{Scratch, ScratchError, kept_in};
 use shared::limits;
 use std::fs;
 use std::io;
@@ -13,6 +13,9 @@ const USUAL: [&str; 3] = ["editor", "nano", "vi"];
 
 /// What makes more of a line than one command with its arguments.
 const COMPOUND: [char; 8] = [';', '&', '|', '(', ')', '{', '}', '\n'];
+
+/// First words that name no program, and do not stand after `exec`.
+const OWN: [&str; 8] = [".", "!", "command", "exec", "eval", "builtin", "source", "time"];
 
 /// What the shell ends with when a command cannot be run, or is not found (IEEE Std 1003.1, section 2.8.2).
 const NOT_RUN: [i32; 2] = [126, 127];
@@ -82,7 +85,7 @@ fn such_as(missing: &str) -> String {
 /// What became of a text whose editor did not end well.
 fn outcome(saved: Option<&Path>) -> String {
     match saved {
-        Some(folder) => format!("what it saved is kept in {}; delete that when you have used it", folder.display()),
+        Some(folder) => format!("what it saved is kept in {}; delete that when you have used it", kept_in(folder)),
         None => "it saved nothing, and nothing was changed".into(),
     }
 }
@@ -156,8 +159,8 @@ fn unused(folder: &Scratch, initial: &str, extension: &str) -> Result<PathBuf, S
 /// editor takes the shell's place where it can: what ends the shell would not reach it.
 fn shell(editor: &str) -> Command {
     let first = editor.split_whitespace().next().unwrap_or_default();
-    let several = editor.contains(COMPOUND) || first.contains('=');
-    let exec = if several { "" } else { "exec " };
+    let program = !editor.contains(COMPOUND) && !first.contains('=') && !OWN.contains(&first);
+    let exec = if program { "exec " } else { "" };
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{exec}{editor} \"$@\"")).arg("editor");
     command
@@ -177,17 +180,19 @@ fn usual(tty: &Path, file: &Path) -> Result<(String, ExitStatus), EditorError> {
 fn edit(mut command: Command, tty: &Path, file: &Path) -> Result<ExitStatus, EditorError> {
     let tty = fs::File::options().read(true).write(true).open(tty).map_err(EditorError::NoTerminal)?;
     command.arg(file).stdin(tty.try_clone()?).stdout(tty.try_clone()?).stderr(tty);
-    let hold = hold()?;
+    let mut hold = hold()?;
     let (mut child, offspring) = Offspring::of(&mut command)?;
-    let ended = supervise(hold, &mut child);
+    let ended = supervise(&mut hold, &mut child);
     if !ended.as_ref().is_ok_and(ExitStatus::success) {
         // A shell may be gone before the editor that it started has saved.
         offspring.wait();
     }
-    ended.map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
-        true => EditorError::Interrupted { saved: None },
-        false => error.into(),
-    })
+    match ended {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error.into()),
+        // The signal that ended the editor may come here late.
+        Ok(status) if !hold.is_to_end() => Ok(status),
+        Ok(_) | Err(_) => Err(EditorError::Interrupted { saved: None }),
+    }
 }
 
 #[cfg(test)]

@@ -9,14 +9,16 @@ use std::path::PathBuf;
 pub(crate) struct Paths(pub(crate) Home);
 
 impl Paths {
-    /// Whoever can swap the files in a folder can swap its keys, whatever their own modes.
+    /// Whoever can swap the files in a folder can swap its keys, whatever their own modes. The configuration's folder may
+    /// belong to the owner, so that the daemon cannot write the owners' public keys.
     ///
     /// # Errors
-    /// As [`files::guard_folder`], of the configuration's and the state's folder.
+    /// As [`files::guard_folder`], of the configuration's and the state's folder, and [`files::guard_owner`] of the latter.
     pub(crate) fn guard(&self) -> Result<(), FileError> {
         // What is not there is missed where it is needed.
-        let mut folders = [self.0.config(), self.0.state()].into_iter().filter(|folder| folder.is_dir());
-        folders.try_for_each(files::guard_folder)
+        let (config, state) = (self.0.config(), self.0.state());
+        [config, state].into_iter().filter(|folder| folder.is_dir()).try_for_each(files::guard_folder)?;
+        if state.is_dir() { files::guard_owner(state) } else { Ok(()) }
     }
 
     pub(crate) fn config(&self) -> PathBuf {

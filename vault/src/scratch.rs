@@ -174,7 +174,7 @@ impl Folder {
         match self.keep_words() {
             Ok(Some(kept)) => warn(
                 io::stderr(),
-                &format!("What you wrote is kept in {}; delete that when you have used it.", kept.display()),
+                &format!("What you wrote is kept in {}; delete that when you have used it.", kept_in(&kept)),
             ),
             Ok(None) => self.remove(),
             Err(error) => warn(io::stderr(), &error.to_string()),
@@ -225,6 +225,17 @@ impl Folder {
     }
 }
 
+/// A folder in which words are kept; with the file of those that an editor had not saved, which a listing does not show.
+pub(crate) fn kept_in(folder: &Path) -> String {
+    let swap = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        (name.starts_with('.') && name.ends_with(".swp")).then(|| entry.path())
+    };
+    let unsaved = fs::read_dir(folder).ok().and_then(|entries| entries.flatten().find_map(swap));
+    let unsaved = unsaved.map(|swap| format!(" (`vim -r {}` brings back what was not saved)", swap.display()));
+    format!("{}{}", folder.display(), unsaved.unwrap_or_default())
+}
+
 fn private() -> fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o700)
 }
@@ -265,7 +276,7 @@ fn sweep(parent: &Path, own: u32) -> Vec<String> {
         if owned && named(KEPT) {
             said.push(format!(
                 "What you wrote earlier is still kept in {}; delete that when you have used it.",
-                path.display()
+                kept_in(&path)
             ));
         }
         let ours = owned && named(PREFIX);

@@ -239,7 +239,7 @@ struct Run {
 
 fn run(mut tool: Command, input: &[u8]) -> Result<Run, SignError> {
     tool.env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let hold = hold()?;
+    let mut hold = hold()?;
     let mut child = tool.spawn().map_err(|error| match error.kind() == io::ErrorKind::NotFound {
         true => SignError::ToolMissing,
         false => error.into(),
@@ -253,10 +253,11 @@ fn run(mut tool: Command, input: &[u8]) -> Result<Run, SignError> {
     std::thread::scope(|scope| {
         let output = scope.spawn(|| heard(stdout));
         let said = scope.spawn(|| heard(stderr));
-        let status = supervise(hold, &mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
-            true => SignError::Interrupted,
-            false => error.into(),
-        })?;
+        let status =
+            supervise(&mut hold, &mut child).map_err(|error| match error.kind() == io::ErrorKind::Interrupted {
+                true => SignError::Interrupted,
+                false => error.into(),
+            })?;
         let joined = |thread: std::thread::ScopedJoinHandle<'_, io::Result<String>>| {
             thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
         };

@@ -119,25 +119,35 @@ pub fn make_folder(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Whether nobody but this process's user and root can swap what is in `folder`, or the folder itself.
+/// Whether no other user may write to `folder` or to the one above it, both as they are named and where links lead: whoever
+/// may can swap what is in it, or the folder itself. What is above these is taken to be as the system has it.
 ///
 /// # Errors
-/// [`FileError::FolderMode`] and [`FileError::FolderOwner`], of the folder or the one above it; [`FileError::Io`].
+/// [`FileError::FolderMode`], [`FileError::Io`].
 pub fn guard_folder(folder: &Path) -> Result<(), FileError> {
-    let own = rustix::process::geteuid().as_raw();
-    for path in folder.ancestors().take(2).filter(|path| !path.as_os_str().is_empty()) {
-        let metadata = fs::metadata(path).map_err(failed("look at", path))?;
-        let (mode, uid) = (metadata.mode() & 0o7777, metadata.uid());
-        if ![0, own].contains(&uid) {
-            return Err(FileError::FolderOwner { path: path.to_owned(), uid });
-        }
+    let real = fs::canonicalize(folder).map_err(failed("look at", folder))?;
+    let both = [folder, &real].into_iter().flat_map(|folder| folder.ancestors().take(2));
+    for path in both.filter(|path| !path.as_os_str().is_empty()) {
+        let mode = fs::metadata(path).map_err(failed("look at", path))?.mode() & 0o7777;
         // In a folder for temporary files, others get at their own alone (inode(7), sticky bit).
-        let sticky = path != folder && mode & 0o1000 != 0;
+        let sticky = path != folder && path != real && mode & 0o1000 != 0;
         if mode & 0o022 != 0 && !sticky {
             return Err(FileError::FolderMode { path: path.to_owned(), mode });
         }
     }
     Ok(())
+}
+
+/// Whether a folder belongs to this process's user, or to root.
+///
+/// # Errors
+/// [`FileError::FolderOwner`], [`FileError::Io`].
+pub fn guard_owner(folder: &Path) -> Result<(), FileError> {
+    let uid = fs::metadata(folder).map_err(failed("look at", folder))?.uid();
+    if [0, rustix::process::geteuid().as_raw()].contains(&uid) {
+        return Ok(());
+    }
+    Err(FileError::FolderOwner { path: folder.to_owned(), uid })
 }
 
 /// Writes a file that must not exist yet, 0600, and waits until it is on disk.
@@ -400,8 +410,12 @@ mod tests {
             assert!(error.to_string().contains(named) && error.exit() == exit::REFUSED, "{error}");
             set(path, 0o700);
         }
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        set(&above, 0o775);
+        assert!(guard_folder(&link).unwrap_err().to_string().contains("home has mode 0775"));
         set(&above, 0o1777);
-        assert!(guard_folder(&folder).is_ok(), "as in /tmp");
+        assert!(guard_folder(&folder).is_ok() && guard_owner(&folder).is_ok(), "as in /tmp");
         let gone = FileError::FolderOwner { path: folder, uid: 65534 };
         assert!(gone.to_string().contains("number 65534, who can change what is in it; run: chown "), "{gone}");
     }

@@ -4,7 +4,7 @@ use super::add::{HEAD, detect};
 use super::approve::nothing_yet;
 use super::describe::{Width, framed};
 use super::requests::{Outcome, open, short};
-use super::{CommandError, Owner, failed, said, say, size, tell, unexpected};
+use super::{CommandError, Owner, failed, say, size, tell, unexpected};
 use crate::cli::Terms;
 use crate::desk::{Case, Desk, DeskCall, DeskReply};
 use crate::editor;
@@ -76,18 +76,22 @@ impl Owner {
     ) -> Result<T, CommandError> {
         let scratch = scratch()?;
         let written = editor::compose(&scratch, initial, extension)?;
-        let handed_on = match above_the_cut(&written.text) {
-            Some(text) => hand_on(&text),
-            None if below_the_cut(&written.text) == below_the_cut(initial) => {
+        let lost = |what: &str| {
+            Err(CommandError::Refused(format!(
+                "{what} stands below the line that cuts the text off, so nothing was changed."
+            )))
+        };
+        let handed_on = match (above_the_cut(&written.text), adds_below_the_cut(&written.text, initial)) {
+            (Some(text), false) => hand_on(&text),
+            (None, false) => {
                 return Err(CommandError::Refused("The text is empty, so nothing was changed.".into()));
             }
-            None => Err(CommandError::Refused(
-                "All that you wrote stands below the line that cuts it off, so nothing was changed.".into(),
-            )),
+            (Some(_), true) => lost("Some of what you wrote"),
+            (None, true) => lost("All that you wrote"),
         };
         handed_on.map_err(|error| match scratch.keep(&written.file) {
             Ok(kept) => CommandError::Kept { error: Box::new(error), kept },
-            Err(unkept) => CommandError::Failed(format!("{}. Besides, {unkept}", said(&error))),
+            Err(unkept) => CommandError::Unkept { error: Box::new(error), unkept },
         })
     }
 
@@ -207,16 +211,18 @@ fn above_the_cut(text: &str) -> Option<String> {
     (!answer.trim().is_empty()).then_some(answer)
 }
 
-/// What stands below the cut, without white space around it.
-fn below_the_cut(text: &str) -> &str {
-    text.split_once(CUT).map_or("", |(_, rest)| rest.trim())
+/// Whether a line stands below the cut that did not stand there in `initial`; ends of lines may be cut or changed.
+fn adds_below_the_cut(text: &str, initial: &str) -> bool {
+    let below = |text| str::split_once(text, CUT).map_or("", |(_, rest)| rest);
+    let given: Vec<&str> = below(initial).lines().map(str::trim).collect();
+    below(text).lines().map(str::trim).any(|line| !line.is_empty() && !given.contains(&line))
 }
 
 /// `text` with every one of `hide` replaced by a mark, and how often; or what was not found.
 fn without(text: &str, hide: &[String]) -> Result<(String, usize), String> {
     // Neither text nor words have this character, so that no words are found in a mark.
     const TAKEN: &str = "\0";
-    let (mut out, mut count) = (text.to_owned(), 0);
+    let (mut out, mut count) = (text.replace(MARK, TAKEN), 0);
     for words in hide {
         let found = if words.is_empty() { 0 } else { out.matches(words.as_str()).count() };
         if found == 0 {
@@ -255,6 +261,7 @@ mod tests {
         assert_eq!(hidden, (format!("{MARK} lives in {MARK}. {MARK} works.\n"), 3));
         for missing in ["anna", "Basel", "", "owner", "Anna works"] {
             assert!(without(text, &["Anna".into(), missing.into()]).unwrap_err().contains("nothing was changed"));
+            assert!(without(&hidden.0, &[missing.into()]).unwrap_err().contains("nothing was changed"));
         }
     }
 
@@ -273,7 +280,15 @@ mod tests {
         assert_eq!(above_the_cut(&format!("Yes.\n\n{CUT}\nquestion")).unwrap(), "Yes.\n");
         assert_eq!(above_the_cut("Yes.").unwrap(), "Yes.");
         assert_eq!(above_the_cut(&format!(" \n{CUT}\nquestion")), None);
-        assert_eq!(below_the_cut(&format!(" \n{CUT}\nquestion \n")), "question");
-        assert_eq!(below_the_cut("Yes."), "");
+        let initial = format!("\n{CUT}\nWrite above.\n\n\u{2502} a question \n\u{2502} of two rows\n");
+        let ends = initial.replace(" \n", "\n").replace('\n', "\r\n");
+        for unchanged in [&initial, &ends, "Yes.", &format!("Yes.\n{CUT}\n"), &format!("Yes.{initial}\n\n")] {
+            assert!(!adds_below_the_cut(unchanged, &initial), "{unchanged}");
+        }
+        for added in
+            [format!("{initial}Yes."), format!("Yes.{CUT}\nNo."), initial.replace("a question", "a question? Yes.")]
+        {
+            assert!(adds_below_the_cut(&added, &initial), "{added}");
+        }
     }
 }

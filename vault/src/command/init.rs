@@ -101,6 +101,7 @@ pub(crate) fn init(paths: &Paths, options: &cli::Init, invocation: &Invocation) 
     for folder in [paths.0.config(), paths.0.state()] {
         files::make_folder(folder)?;
     }
+    paths.guard()?;
     let mut made = Made::default();
     let (config, owners) = made.all(paths, options).inspect_err(|_| made.take_away())?;
     report(paths, &config, owners.signers(), invocation).map_err(InitError::Print)

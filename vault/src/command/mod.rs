@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::desk::DeskError;
 use crate::editor::EditorError;
 use crate::paths::Paths;
+use crate::scratch::ScratchError;
 use crate::sign::SignError;
 use node::home::Home;
 use std::path::PathBuf;
@@ -64,6 +65,9 @@ pub(crate) enum CommandError {
     /// Something came of nothing after the owner had written it; where that is now.
     #[error("{}. What you wrote is kept in {}; delete that file when you have used it", said(.error), .kept.display())]
     Kept { error: Box<CommandError>, kept: PathBuf },
+    /// The same, and it could not be kept.
+    #[error("{}. Besides, {unkept}", said(.error))]
+    Unkept { error: Box<CommandError>, unkept: ScratchError },
     #[error("{0}")]
     Failed(String),
     #[error("{0}")]
@@ -88,7 +92,7 @@ impl CommandError {
             Self::Refused(_) | Self::Prompt(_) | Self::Sign(SignError::NotAnOwners { .. } | SignError::BrokenOff) => {
                 node::exit::REFUSED
             }
-            Self::Kept { error, .. } | Self::Overtaken { error, .. } => error.code(),
+            Self::Kept { error, .. } | Self::Unkept { error, .. } | Self::Overtaken { error, .. } => error.code(),
             Self::Integrity(_) => node::exit::INTEGRITY,
             Self::Usage(_) => node::exit::USAGE,
             Self::Memory(_)
@@ -113,7 +117,7 @@ impl CommandError {
 
     /// Whether nobody can be asked or told any more, or the command is to end.
     fn ends_the_watch(&self) -> bool {
-        let error = if let Self::Kept { error, .. } = self { error } else { self };
+        let error = if let Self::Kept { error, .. } | Self::Unkept { error, .. } = self { error } else { self };
         matches!(
             error,
             Self::Print(_)

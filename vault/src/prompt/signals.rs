@@ -22,8 +22,10 @@ pub(super) enum Notice {
     Resized = b'w',
     /// Ctrl-C, which reaches a program that runs in the foreground as well.
     Interrupt = b'i',
-    /// The process is to end, or its terminal is gone.
+    /// The process is to end.
     End = b'e',
+    /// Its terminal is gone, as it is for a program that runs in the foreground.
+    Hangup = b'h',
     /// The process goes on after a stop, as with Ctrl-Z and `fg`. Others had the terminal meanwhile.
     Resumed = b'r',
 }
@@ -33,7 +35,7 @@ const HEARD: [(Signal, Notice); 6] = [
     (Signal::INT, Notice::Interrupt),
     (Signal::QUIT, Notice::Interrupt),
     (Signal::TERM, Notice::End),
-    (Signal::HUP, Notice::End),
+    (Signal::HUP, Notice::Hangup),
     (Signal::CONT, Notice::Resumed),
 ];
 
@@ -87,14 +89,21 @@ impl Hold {
         self.notices.as_fd()
     }
 
-    /// Waits a moment for the Ctrl-C that ended a program, which comes to this process as well: it would end this one if it
-    /// came after the hold.
+    /// Waits a moment for the signal that ended a program, which most often comes to this process as well: it would end this
+    /// one if it came after the hold.
     fn meet(&mut self, ended: ExitStatus) {
-        if [Signal::INT, Signal::QUIT].iter().any(|signal| ended.signal() == Some(signal.as_raw())) {
+        let shared = [Signal::INT, Signal::QUIT, Signal::HUP, Signal::TERM];
+        if shared.iter().any(|signal| ended.signal() == Some(signal.as_raw())) {
             let mut fds = [PollFd::from_borrowed_fd(self.fd(), PollFlags::IN)];
             // A signal that was sent to the program alone never comes here.
             let _ = poll(&mut fds, Some(&MEETING));
         }
+    }
+
+    /// Whether the process was asked to end, or lost its terminal, since the last look. Other signals are forgotten.
+    pub(crate) fn is_to_end(&mut self) -> bool {
+        std::iter::from_fn(|| self.take())
+            .fold(false, |end, notice| end | matches!(notice, Notice::End | Notice::Hangup))
     }
 
     /// The next signal, if one came.
@@ -147,7 +156,7 @@ pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
 ///
 /// # Errors
 /// [`io::ErrorKind::Interrupted`] when this process was asked to end, else the system's.
-pub(crate) fn supervise(mut hold: Hold, child: &mut Child) -> io::Result<ExitStatus> {
+pub(crate) fn supervise(hold: &mut Hold, child: &mut Child) -> io::Result<ExitStatus> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::NotFound)?;
     let end = pidfd_open(pid, PidfdFlags::empty())?;
     loop {
@@ -161,12 +170,9 @@ pub(crate) fn supervise(mut hold: Hold, child: &mut Child) -> io::Result<ExitSta
             hold.meet(status);
         }
         while let Some(notice) = hold.take() {
-            if notice == Notice::End {
-                return match ended {
-                    Some(_) => Ok(()),
-                    None => stop(child, pid, &end),
-                }
-                .and(Err(io::ErrorKind::Interrupted.into()));
+            if matches!(notice, Notice::End | Notice::Hangup) {
+                let stopped = if ended.is_some() { Ok(()) } else { stop(child, pid, &end, notice) };
+                return stopped.and(Err(io::ErrorKind::Interrupted.into()));
             }
         }
         if let Some(status) = ended {
@@ -176,13 +182,30 @@ pub(crate) fn supervise(mut hold: Hold, child: &mut Child) -> io::Result<ExitSta
 }
 
 /// Ends a program. It is asked first: it may be in the middle of saving.
-fn stop(child: &mut Child, pid: Pid, end: &OwnedFd) -> io::Result<()> {
-    // One that has ended by itself is not waited for yet, so no other has its number, and nothing is lost on it.
-    kill_process(pid, Signal::TERM)?;
-    if !parted(end) {
-        child.kill()?;
+fn stop(child: &mut Child, pid: Pid, end: &OwnedFd, why: Notice) -> io::Result<()> {
+    // One that has lost its terminal as well knows, and a second signal has some give up what they were about to save.
+    if why != Notice::Hangup || !parted(end) {
+        // What a shell has started is not told by it, and no more its own once it has ended.
+        let started = started_by(pid);
+        // One that has ended by itself is not waited for yet, so no other has its number, and nothing is lost on it.
+        kill_process(pid, Signal::TERM)?;
+        for process in started {
+            // It may have ended meanwhile.
+            let _ = kill_process(process, Signal::TERM);
+        }
+        if !parted(end) {
+            child.kill()?;
+        }
     }
     child.wait().map(drop)
+}
+
+/// What a process has started and still runs, as far as the system tells (proc_pid_task(5), `children`).
+fn started_by(parent: Pid) -> Vec<Pid> {
+    let id = parent.as_raw_nonzero();
+    let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let children = listed.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?));
+    children.flat_map(|child| std::iter::once(child).chain(started_by(child))).collect()
 }
 
 /// Whether this becomes readable within [`PARTING`].
@@ -264,7 +287,7 @@ async fn run(mut streams: Vec<tokio::signal::unix::Signal>) {
 fn pass_on(signal: Signal, notice: Notice) {
     let registry = registry();
     if registry.holders.is_empty() {
-        if matches!(notice, Notice::Interrupt | Notice::End) {
+        if matches!(notice, Notice::Interrupt | Notice::End | Notice::Hangup) {
             registry.last.iter().for_each(|(_, act)| act());
             // The registry stays locked: whoever is about to do something undisturbed waits for good.
             std::process::exit(128 + signal.as_raw());

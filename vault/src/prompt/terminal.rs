@@ -288,7 +288,7 @@ impl Raw<'_> {
             match self.hold.take() {
                 Some(Notice::Resized) => return Event::Resized,
                 Some(Notice::Interrupt | Notice::Resumed) => return Event::Gone(Gone::Signal),
-                Some(Notice::End) => return Event::Gone(Gone::Ended),
+                Some(Notice::End | Notice::Hangup) => return Event::Gone(Gone::Ended),
                 None => {}
             }
             if input {
@@ -322,7 +322,7 @@ impl Raw<'_> {
         let ready = self.wait_until(PollFlags::OUT, Some(deadline), None)?;
         match self.hold.take() {
             Some(Notice::Interrupt | Notice::Resumed) => Err(Gone::Signal),
-            Some(Notice::End) => Err(Gone::Ended),
+            Some(Notice::End | Notice::Hangup) => Err(Gone::Ended),
             Some(Notice::Resized) | None if ready.any => Ok(()),
             Some(Notice::Resized) | None => Err(Gone::Stuck),
         }
