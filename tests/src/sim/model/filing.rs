@@ -31,6 +31,7 @@ impl Model {
     /// The vault has it.
     pub fn filed(&mut self, called: &Called, this: This) -> Verdict {
         let request = self.settled(called)?;
+        request.gone = true;
         let other = request.accepted.replace(this.clone()).is_some_and(|accepted| accepted != this);
         must(!other, "two different filings of one id were acknowledged")
     }
@@ -41,6 +42,9 @@ impl Model {
         let request = self.settled(called)?;
         request.kept.push(this);
         request.promised |= own;
+        if own && (request.here.is_none() || std::mem::take(&mut request.gone)) {
+            request.here = Some(called.at);
+        }
         Ok(())
     }
 
@@ -69,6 +73,22 @@ impl Model {
     pub fn is_set_aside(&self, called: &Called) -> Verdict {
         let rivals = self.requests.get(&called.ticket).is_some_and(Request::has_rivals);
         must(rivals, "set aside at the reception without a rival")
+    }
+
+    /// The reception says of what it has kept last that it was not handed over. The vault has `heard` filings from it at some
+    /// instant or later; that one not since its visitor was told that it is kept, and nothing else.
+    pub fn is_unsent(&self, called: &Called, lane: LaneId, heard: impl Fn(&Filing, Instant) -> bool) -> Verdict {
+        let Some(request) = self.requests.get(&called.ticket) else { return Ok(()) };
+        let last = request.kept.iter().rfind(|(_, kept)| *kept == lane).zip(request.here);
+        let sent = last.is_some_and(|((filing, _), since)| heard(filing, since));
+        must(!sent, "said not to be handed over, though the vault has heard it")
+    }
+
+    /// Its visitor was told something else than that it is kept.
+    pub fn is_elsewhere(&mut self, called: &Called) {
+        if let Some(request) = self.requests.get_mut(&called.ticket) {
+            request.gone = true;
+        }
     }
 
     /// It was taken back at the reception, and the vault could not be asked. What was filed once alone is then nowhere, if it has
