@@ -16,8 +16,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 
 /// Hints that a slow listener may fall behind; one that falls further asks again once.
 const HINTS: usize = 1024;
-/// Every place for a payload or for a call is taken: after so many seconds a visitor may try again.
-const BUSY: Refused = Refused::Busy { retry_after: 10 };
 /// Deliveries of one ticket at once, so that no visitor takes every place.
 const SHARES: u32 = 3;
 
@@ -41,7 +39,10 @@ pub enum BrokerError {
     /// The call broke after it may have been sent: whether it was carried out is unknown, and asking again is safe.
     #[error("the connection to the owner's vault broke; try again later")]
     Broken,
-    /// The vault answered that it will not; or it is asked so much at once that nothing was sent.
+    /// Every place for a call or for a payload is taken here, and nothing was sent. It says nothing about the vault.
+    #[error("the owner's vault is asked so much at once that there is no room for more; try again later")]
+    Crowded,
+    /// The vault answered that it will not.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -220,9 +221,9 @@ impl Broker {
         collection: CollectionId,
         offset: u64,
     ) -> Result<Collected, BrokerError> {
-        let _share = Share::take(&self.0, ticket.hash()).ok_or(BUSY)?;
+        let _share = Share::take(&self.0, ticket.hash()).ok_or(BrokerError::Crowded)?;
         let place = self.0.deliveries.clone().try_acquire_owned();
-        let _place = place.map_err(|_| BUSY)?;
+        let _place = place.map_err(|_| BrokerError::Crowded)?;
         let collected = |reply, body| match reply {
             Reply::Delivery(delivery) => Some(Collected::Delivery(delivery, Payload { body, _place, _share })),
             Reply::View(_) => Some(Collected::Nothing),
@@ -299,7 +300,7 @@ impl Broker {
             Ok((reply, body)) => read(reply, body).ok_or_else(|| breach(&link)),
             Err(error @ CallError::Busy(_)) => {
                 note(&error);
-                Err(BUSY.into())
+                Err(BrokerError::Crowded)
             }
             Err(error) => {
                 note(&error);

@@ -3,8 +3,12 @@
 
 mod error;
 mod later;
+mod standing;
+mod stop;
 
 pub use error::NotFiled;
+pub use standing::{Standing, Withdrawn};
+pub(crate) use stop::reached;
 
 use crate::broker::{Broker, BrokerError, Hint};
 use crate::lobby::Paired;
@@ -13,14 +17,15 @@ use error::Failed;
 use later::Later;
 use node::files::FileError;
 use node::{Surroundings, Thinned};
-use shared::ids::{Digest, Ticket, TicketHash};
-use shared::message::{Filing, Refused, View};
+use shared::ids::{Ticket, TicketHash};
+use shared::message::{Filing, Refused};
 use shared::seal;
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use stop::{Pause, Put, Stop, stop};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep};
@@ -35,62 +40,6 @@ pub enum Filed {
     Vault,
     /// Into the spool.
     Spool,
-}
-
-/// How a request stands, as far as this node can tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// It waits here, and the vault may have it all the same.
-    Kept(Offered),
-    /// It waits here for another vault than the one that is paired now.
-    KeptForAnother,
-    /// It was removed here at its visitor's wish, but the disk did not confirm that: it may be here again after the next start.
-    Removed,
-    /// It was set aside here, and the vault does not know it, or knows it no more.
-    SetAside(Offered),
-    /// As the vault says.
-    Vault(View),
-}
-
-/// What became of a withdrawal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Withdrawn {
-    /// The vault has seen to it, and says so.
-    Vault(View),
-    /// The request was removed here, and was not sent since it was kept.
-    Here,
-    /// It was removed here; the vault cannot be asked, and may have received it before.
-    HereAtLeast,
-}
-
-impl From<Offered> for Withdrawn {
-    fn from(offered: Offered) -> Self {
-        match offered {
-            Offered::Never => Self::Here,
-            Offered::Perhaps => Self::HereAtLeast,
-        }
-    }
-}
-
-/// Why nothing more leaves the spool. A new link ends each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pause {
-    /// There is none, or no vault: until a request comes.
-    Idle,
-    /// The vault takes those that wait later: until then, or until a new request comes, which goes first.
-    Later(Duration),
-    /// The vault takes none now: a new request does not make it ready.
-    Retry,
-}
-
-impl Pause {
-    fn time(self) -> Option<Duration> {
-        match self {
-            Self::Idle => None,
-            Self::Later(time) => Some(time),
-            Self::Retry => Some(RETRY),
-        }
-    }
 }
 
 /// The way of requests to the vault. Clones share it.
@@ -132,25 +81,27 @@ impl Courier {
     pub async fn file(&self, ticket: &Ticket, filing: Filing) -> Result<Filed, NotFiled> {
         let hash = ticket.hash();
         if self.spool.holds(&hash) {
-            self.keep(ticket.clone(), filing, Offered::Never).await?;
+            // If it is found to be gone now, it was handed over meanwhile, unless it was removed before.
+            let gone = if self.spool.may_come_back(&hash) { Offered::Never } else { Offered::Perhaps };
+            self.keep(ticket.clone(), filing, Offered::Never, gone).await?;
             return Ok(Filed::Spool);
         }
+        let leaving = self.spool.leaves(hash);
         let answer = self.broker.file(filing.clone()).await;
+        let offered = reached(answer);
+        leaving.came(offered);
         match answer {
             Ok(()) => {
-                self.spool.is_with_the_vault(hash.request());
+                self.over(hash.request(), Offered::Perhaps).await;
                 return Ok(Filed::Vault);
             }
+            Err(BrokerError::Crowded) => return Err(NotFiled::Crowded),
             Err(BrokerError::Refused(refused)) if refused != Refused::Unavailable => {
                 return Err(NotFiled::Refused(refused));
             }
             Err(_) => {}
         }
-        let offered = reached(answer);
-        if offered == Offered::Perhaps {
-            self.spool.may_be_with_the_vault(hash.request());
-        }
-        match self.keep(ticket.clone(), filing, offered).await {
+        match self.keep(ticket.clone(), filing, offered, offered).await {
             Ok(()) => Ok(Filed::Spool),
             Err(_) if offered == Offered::Perhaps => Err(NotFiled::Uncertain),
             Err(not_filed) => Err(not_filed),
@@ -174,69 +125,6 @@ impl Courier {
             self.wanted.notify_one();
         }
         !full
-    }
-
-    /// How a request stands.
-    ///
-    /// # Errors
-    /// [`BrokerError`] when only the vault could tell.
-    pub async fn standing(&self, ticket: &Ticket) -> Result<Standing, BrokerError> {
-        let hash = ticket.hash();
-        if self.spool.may_come_back(&hash) {
-            return Ok(Standing::Removed);
-        }
-        if let Some(Waiting { vault, offered, .. }) = self.spool.held(&hash) {
-            return Ok(if self.is_for_another(vault) {
-                self.standing_elsewhere(ticket).await
-            } else {
-                Standing::Kept(offered)
-            });
-        }
-        match (self.broker.status(ticket).await, self.spool.set_aside_as(hash.request())) {
-            (Ok(View::Closed), Some(offered)) => Ok(Standing::SetAside(offered)),
-            (Err(_), Some(Offered::Never)) => Ok(Standing::SetAside(Offered::Never)),
-            (Ok(view), _) => Ok(Standing::Vault(view)),
-            (Err(error), _) => Err(error),
-        }
-    }
-
-    /// How a request stands that waits here for another vault: the paired one may have had the same before.
-    async fn standing_elsewhere(&self, ticket: &Ticket) -> Standing {
-        match self.broker.status(ticket).await {
-            Ok(View::Closed) | Err(_) => Standing::KeptForAnother,
-            Ok(view) => Standing::Vault(view),
-        }
-    }
-
-    fn is_for_another(&self, vault: Digest) -> bool {
-        self.paired.borrow().as_ref().is_some_and(|peer| peer.mark() != vault)
-    }
-
-    /// Takes a request back, wherever it is.
-    ///
-    /// # Errors
-    /// [`BrokerError`] when only the vault could do it; [`Refused::Unavailable`] when this machine's disk does not do it.
-    pub async fn withdraw(&self, ticket: &Ticket) -> Result<Withdrawn, BrokerError> {
-        let another = self.spool.held(&ticket.hash()).is_some_and(|held| self.is_for_another(held.vault));
-        let removed = self.take_out(ticket).await?;
-        // Whatever was removed, the vault may have the same from an earlier time.
-        match (self.broker.withdraw(ticket).await, removed) {
-            // The one that it was sealed for cannot be asked.
-            (_, Some(offered)) if another => Ok(offered.into()),
-            (Ok(view), _) => Ok(Withdrawn::Vault(view)),
-            (Err(_), Some(offered)) => Ok(offered.into()),
-            (Err(error), None) => Err(error),
-        }
-    }
-
-    /// Removes a request that is not being handed over.
-    async fn take_out(&self, ticket: &Ticket) -> Result<Option<Offered>, BrokerError> {
-        let _handover = self.handover.lock().await;
-        let (spool, hash) = (self.spool.clone(), ticket.hash());
-        self.blocking(move || spool.remove(&hash)).await.map_err(|error| {
-            tracing::error!(%error, "a withdrawn request cannot be removed");
-            Refused::Unavailable.into()
-        })
     }
 
     /// Hands over what waits, whenever there is something and a vault to take it.
@@ -347,10 +235,10 @@ impl Courier {
             // The process is stopping.
             None => return Err(Stop::Pause(Pause::Retry)),
         };
-        self.spool.leaves(&ticket);
+        let leaving = self.spool.leaves(ticket);
         let answer = self.broker.forward(ticket, sealed).await;
         // A try that the vault refused did not file it; an earlier one, or its visitor's own meanwhile, may have.
-        self.spool.has_left(&ticket, reached(answer));
+        leaving.came(reached(answer));
         match answer {
             Ok(()) => self.delivered(next).await,
             // A link that stays up, or breaks each time, may do so for what this request is.
@@ -358,6 +246,10 @@ impl Courier {
                 return Err(Stop::Failed(if self.broker.up() { Put::Unanswered } else { Put::Cut }));
             }
             Err(BrokerError::Refused(Refused::Unavailable)) => return Err(Stop::Failed(Put::Unfiled)),
+            Err(crowded @ BrokerError::Crowded) => {
+                self.trouble("crowded", format!("{crowded}; {} and those behind it wait here", ticket.request()));
+                return Err(stop(crowded));
+            }
             // What another vault says of it, whose pairing came meanwhile, counts for nothing.
             Err(_) if self.is_for_another(next.vault) => return Err(Stop::Pause(Pause::Idle)),
             Err(error) => return Err(stop(error)),
@@ -368,7 +260,7 @@ impl Courier {
     async fn delivered(&self, next: &Waiting) {
         node::danger::point("spool:delivered");
         let (spool, ticket) = (self.spool.clone(), next.ticket);
-        self.spool.is_with_the_vault(ticket.request());
+        self.over(ticket.request(), Offered::Perhaps).await;
         if let Err(error) = self.blocking(move || spool.remove(&ticket)).await {
             // The vault takes it for what it is: the same again.
             tracing::error!(%error, "a delivered request cannot be removed; it is sent once more after the next start");
@@ -379,7 +271,9 @@ impl Courier {
         self.broker.hint(Hint::Request(ticket));
     }
 
-    async fn keep(&self, ticket: Ticket, filing: Filing, offered: Offered) -> Result<(), NotFiled> {
+    /// Keeps a request that was offered to the vault so, or that its visitor files anew though it was here and is `gone`, in
+    /// which case it was offered like that.
+    async fn keep(&self, ticket: Ticket, filing: Filing, offered: Offered, gone: Offered) -> Result<(), NotFiled> {
         let peer = self.paired.borrow().clone();
         let mut random = [0; 32];
         let filled = self.surroundings.fill(&mut random);
@@ -391,7 +285,7 @@ impl Courier {
                 let peer = peer.ok_or(Failed::Unpaired)?;
                 filled.map_err(|_| Failed::Random)?;
                 let sealed = seal::seal(peer.sealing(), peer.origin(), &filing, random)?;
-                spool.keep(peer.mark(), filing.ticket, body, sealed, offered)?;
+                spool.keep(peer.mark(), filing.ticket, body, sealed, gone)?;
             }
             wanted.notify_one();
             Ok::<(), Failed>(())
@@ -414,61 +308,6 @@ impl Courier {
             Some(done) => done.map_err(io::Error::other),
             None => Err(io::Error::other("the process is stopping")),
         }
-    }
-}
-
-/// Why a request was not handed over.
-enum Stop {
-    /// It never will be.
-    Aside(Unusable),
-    /// The vault has no room for it before this time is over, or others are gone; others may have room.
-    Later(Duration),
-    /// It cannot be now, and others perhaps can.
-    Failed(Put),
-    /// Nothing more is for now.
-    Pause(Pause),
-}
-
-/// Why a request is put off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Put {
-    /// As many are filed as the vault takes.
-    #[error("the vault takes no more requests for now, and expects room in {} s", .0.as_secs())]
-    Busy(Duration),
-    /// Something of the vault's own.
-    #[error("the vault could not file it")]
-    Unfiled,
-    /// None that is known: the link stayed up.
-    #[error("the vault gave no answer")]
-    Unanswered,
-    /// The link ended.
-    #[error("the link to the vault broke")]
-    Cut,
-    /// This machine's disk.
-    #[error("it cannot be read here now")]
-    Unread,
-}
-
-/// Whether a request that was sent to the vault may be there.
-fn reached(answer: Result<(), BrokerError>) -> Offered {
-    match answer {
-        // A vault whose disk failed may find the request on it at its next start.
-        Ok(()) | Err(BrokerError::Broken | BrokerError::Refused(Refused::Unavailable)) => Offered::Perhaps,
-        Err(BrokerError::Away | BrokerError::Refused(_)) => Offered::Never,
-    }
-}
-
-/// What follows when the vault was not there, or refused.
-fn stop(error: BrokerError) -> Stop {
-    match error {
-        BrokerError::Refused(Refused::Malformed | Refused::TooLarge) => Stop::Aside(Unusable::Refused),
-        // A quota is this request's own: nobody else waits for it.
-        BrokerError::Refused(Refused::Busy { retry_after }) => Stop::Later(Duration::from_secs(retry_after.into())),
-        BrokerError::Away
-        | BrokerError::Broken
-        | BrokerError::Refused(
-            Refused::Protocol | Refused::Unavailable | Refused::Collected | Refused::Paused | Refused::Answered,
-        ) => Stop::Pause(Pause::Retry),
     }
 }
 

@@ -9,6 +9,8 @@ mod aside;
 mod entry;
 mod error;
 mod index;
+mod leaving;
+mod moves;
 
 pub(crate) use entry::{Damage, Entry, body};
 pub(crate) use error::{NotKept, Unusable};
@@ -17,7 +19,7 @@ pub(crate) use index::Waiting;
 
 use index::{Full, Index, Place};
 
-use node::files::{self, FileError, failed};
+use node::files::{self, FileError, Folder, failed};
 use shared::ids::{Digest, RequestId, TicketHash};
 use shared::seal::Sealed;
 use std::collections::HashSet;
@@ -37,8 +39,8 @@ pub(crate) struct Spool(Arc<Inner>);
 
 struct Inner {
     folder: PathBuf,
-    /// Has the disk keep a folder's names: [`files::sync_folder`], outside this module's tests.
-    flush: fn(&Path) -> Result<(), FileError>,
+    /// Has the disk keep a folder's names: [`Folder::flush`], outside tests.
+    flush: fn(&Folder) -> Result<(), FileError>,
     /// Held while the disk changes.
     writer: Mutex<()>,
     index: Mutex<Index>,
@@ -51,17 +53,21 @@ impl Spool {
     /// # Errors
     /// [`FileError`]
     pub(crate) fn open(folder: PathBuf) -> Result<Self, FileError> {
-        Self::open_with(folder, files::sync_folder)
+        Self::open_with(folder, Folder::flush)
     }
 
-    fn open_with(folder: PathBuf, flush: fn(&Path) -> Result<(), FileError>) -> Result<Self, FileError> {
+    /// As [`Self::open`], with this instead of [`Folder::flush`].
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub(crate) fn open_with(folder: PathBuf, flush: fn(&Folder) -> Result<(), FileError>) -> Result<Self, FileError> {
         let (aside, other) = (folder.join(ASIDE), folder.join(OTHER));
         for folder in [&folder, &aside, &other] {
             files::make_folder(folder)?;
         }
         // Whoever was here before may have died between a rename and its flush, and what is found is about to be believed.
         for within in [&folder, &aside, &aside.join(ASIDE), &other.join(OTHER)] {
-            flush(within)?;
+            flush(&Folder::of(within)?)?;
         }
         let spool = Self(Arc::new(Inner { folder, flush, writer: Mutex::default(), index: Mutex::default() }));
         spool.count_aside()?;
@@ -95,7 +101,7 @@ impl Spool {
             None => self.index().add(found.clone()),
             Some(held) if (Waiting { place: found.place, ..held }) == *found => {
                 fs::remove_file(path).map_err(failed("remove", path))?;
-                (self.0.flush)(path)?;
+                (self.0.flush)(&Folder::of(path)?)?;
             }
             Some(_) => self.move_aside(found.place, name, &Unusable::Twice),
         }
@@ -124,7 +130,7 @@ impl Spool {
             None => {
                 self.make_room()?;
                 // It may have come to the vault when it was set aside, or after that.
-                self.index().aside.get(&id).map_or(offered, |aside| aside.before(offered))
+                self.index().aside.get(&id).map_or(offered, |aside| aside.offered().or(offered))
             }
         };
         let number = self.index().next;
@@ -175,28 +181,6 @@ impl Spool {
         !self.index().unflushed.contains(&id)
     }
 
-    /// Has those that are sealed for this vault in the order, each in its old place there, and those for others out of it; what
-    /// was moved.
-    pub(crate) fn arrange(&self, vault: Digest) -> Vec<TicketHash> {
-        let _writer = lock(&self.0.writer);
-        if self.index().full().is_some() {
-            self.count_again().unwrap_or_else(|error| tracing::warn!(%error, "the spool's files cannot be counted"));
-        }
-        let mut moved = Vec::new();
-        for to in [Place::Other, Place::Queue] {
-            let misplaced = self.index().misplaced(vault, to);
-            moved.extend(self.put_all(misplaced, to));
-        }
-        moved
-    }
-
-    /// Whether [`Self::arrange`] has something to do.
-    pub(crate) fn is_astray(&self, vault: Digest) -> bool {
-        let index = self.index();
-        let misplaced = |to| !index.misplaced(vault, to).is_empty();
-        index.full().is_some() || misplaced(Place::Other) || misplaced(Place::Queue)
-    }
-
     /// The request that has waited longest, of those in the order that have a file and whose turn is the first; `None` is no turn.
     pub(crate) fn oldest<T: Ord>(&self, turn: impl Fn(&Waiting) -> Option<T>) -> Option<Waiting> {
         let index = self.index();
@@ -215,13 +199,6 @@ impl Spool {
     /// This ticket's request, if it waits here.
     pub(crate) fn held(&self, ticket: &TicketHash) -> Option<Waiting> {
         self.index().seen(ticket.request()).filter(|waiting| waiting.ticket == *ticket)
-    }
-
-    /// Whether this ticket's request was removed at its visitor's wish, and the disk did not confirm that: it waits no more,
-    /// but may be here again after the next start.
-    pub(crate) fn may_come_back(&self, ticket: &TicketHash) -> bool {
-        let (index, id) = (self.index(), ticket.request());
-        index.unflushed.contains(&id) && index.find(id).is_some()
     }
 
     /// How many wait for the paired vault.
@@ -255,53 +232,6 @@ impl Spool {
         }
     }
 
-    /// From now on a request may have reached the vault, until [`Self::has_left`] says what came of that.
-    pub(crate) fn leaves(&self, ticket: &TicketHash) {
-        self.index().leaving = Some(ticket.request());
-    }
-
-    /// A request was on its way, and this try may have reached the vault or not. What is noted of other tries stays.
-    pub(crate) fn has_left(&self, ticket: &TicketHash, offered: Offered) {
-        let mut index = self.index();
-        index.leaving = None;
-        if let Some(waiting) = index.find_mut(ticket.request()).filter(|waiting| waiting.ticket == *ticket) {
-            waiting.offered = waiting.offered.or(offered);
-        }
-    }
-
-    /// Removes a request that the vault has, or that its visitor takes back; tells whether it may have left before, or `None`
-    /// when it is not here.
-    ///
-    /// # Errors
-    /// [`FileError`]; the request then still counts as one that is here. After a flush that failed that lasts until it is kept
-    /// anew or the next start: another flush would succeed whatever is on the disk (fsync(2)), and the file may come back.
-    pub(crate) fn remove(&self, ticket: &TicketHash) -> Result<Option<Offered>, FileError> {
-        let _writer = lock(&self.0.writer);
-        let id = ticket.request();
-        let Some(Waiting { offered, place, .. }) = self.held(ticket) else { return Ok(None) };
-        let path = self.path(place, id);
-        let flush_failed =
-            || failed("remove for good", &path)(io::Error::other("the disk failed when that was flushed"));
-        if self.index().unflushed.contains(&id) {
-            return Err(flush_failed());
-        }
-        let unsettled = self.index().unsettled.contains(&id);
-        let flush = || if unsettled { Err(flush_failed()) } else { (self.0.flush)(&path) };
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &path)(e)),
-            Ok(()) | Err(_) => flush().inspect_err(|_| {
-                self.index().unflushed.insert(id);
-            })?,
-        }
-        self.index().forget(id);
-        Ok(Some(offered))
-    }
-
-    /// Leaves a request that the vault has out until the next start.
-    pub(crate) fn forget(&self, ticket: &TicketHash) {
-        self.index().forget(ticket.request());
-    }
-
     /// # Errors
     /// [`NotKept::TooMany`], [`NotKept::TooMuch`], [`NotKept::File`]
     fn make_room(&self) -> Result<(), NotKept> {
@@ -314,55 +244,6 @@ impl Spool {
             Some(Full::Count) => Err(NotKept::TooMany(index.count(Place::Queue))),
             Some(Full::Bytes) => Err(NotKept::TooMuch { bytes: index.bytes(), folder: self.0.folder.clone() }),
         }
-    }
-
-    /// Puts requests into the other place: each is in the one or the other whenever the power goes. One that is back in the order
-    /// counts as one that may have left before; one that could not be moved stays where it is.
-    fn put_all(&self, ids: Vec<RequestId>, to: Place) -> Vec<TicketHash> {
-        let moved: Vec<(PathBuf, TicketHash)> = ids.into_iter().filter_map(|id| self.put(id, to)).collect();
-        let Some((from, first)) = moved.first() else { return Vec::new() };
-        let flushed = (self.0.flush)(&self.path(to, first.request())).and_then(|()| (self.0.flush)(from));
-        let folder = self.folder(to);
-        if flushed.is_ok() {
-            self.index().settled(moved.iter().map(|(_, ticket)| ticket.request()));
-        }
-        match (flushed, to) {
-            (Err(error), _) => {
-                tracing::error!(%error, "requests were moved for another pairing, and may not stay there")
-            }
-            (Ok(()), Place::Other) => tracing::warn!(
-                requests = moved.len(), folder = %folder.display(),
-                "requests are sealed for another vault than the one that is paired now; they wait until it is paired again"
-            ),
-            (Ok(()), Place::Queue) => tracing::info!(
-                requests = moved.len(),
-                "requests that were sealed for the vault that is paired now are to be handed over"
-            ),
-        }
-        moved.into_iter().map(|(_, ticket)| ticket).collect()
-    }
-
-    /// Renames one request's file; where it was, and whose it is.
-    fn put(&self, id: RequestId, to: Place) -> Option<(PathBuf, TicketHash)> {
-        let Waiting { place, ticket, .. } = self.index().find(id)?.clone();
-        let (from, to_path) = (self.path(place, id), self.path(to, id));
-        if let Err(error) = fs::rename(&from, &to_path) {
-            tracing::error!(%error, file = %from.display(), "a request cannot be moved for another pairing");
-            if error.kind() == io::ErrorKind::NotFound {
-                self.index().forget(id);
-            }
-            return None;
-        }
-        node::danger::point("spool:moved");
-        let mut index = self.index();
-        index.unsettled.insert(id);
-        if let Some(waiting) = index.find_mut(id) {
-            waiting.place = to;
-            if to == Place::Queue {
-                waiting.offered = Offered::Perhaps;
-            }
-        }
-        Some((from, ticket))
     }
 
     /// Says what waits, if anything does.

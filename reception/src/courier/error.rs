@@ -12,6 +12,9 @@ pub enum NotFiled {
     /// The vault says no.
     #[error(transparent)]
     Refused(Refused),
+    /// So much is asked at once that nothing was sent.
+    #[error("too much is asked of the owner's vault at once")]
+    Crowded,
     /// The vault is away, and none is paired whose key would seal the request.
     #[error("no vault is paired with this reception")]
     Unpaired,

@@ -1,10 +1,11 @@
 use super::*;
 use crate::testing::{Captured, Linked, SEALING, Vault, linked};
 use link::{CallError, Handler, ReplyWriter};
+use node::files::Folder;
 use node::{Waiting, Work};
 use shared::ids::{TicketHash, unhex};
 use shared::limits;
-use shared::message::{Call, PROTOCOLS, Recipient, Reply, Subject, Welcome};
+use shared::message::{Call, PROTOCOLS, Recipient, Reply, Subject, View, Welcome};
 use shared::text::Text;
 use shared::time::{Reading, Time};
 use shared::tlog::Origin;
@@ -121,8 +122,13 @@ impl Drop for Front {
 
 impl Front {
     fn new() -> Self {
+        Self::flushing(Folder::flush)
+    }
+
+    /// With a disk that keeps names like this.
+    fn flushing(flush: fn(&Folder) -> Result<(), FileError>) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let spool = Spool::open(root.path().join("spool")).unwrap();
+        let spool = Spool::open_with(root.path().join("spool"), flush).unwrap();
         let paired = Arc::new(Paired::new(Some(Arc::new(Vault::new("vault").peer()))));
         Self { courier: Courier::new(Broker::default(), spool, paired, Arc::new(node::Machine)), root, running: None }
     }
@@ -163,6 +169,22 @@ impl Front {
         }
         below(self.root.path())
     }
+}
+
+/// Ends a link, and waits until that is known.
+async fn gone(front: &Front, linked: Linked) {
+    drop(linked);
+    soon(|| !front.courier.broker.up()).await;
+}
+
+/// Has the vault refuse a kept request for good, and goes away again.
+async fn refused_for_good(front: &Front, who: u8) {
+    front.file(who).await.unwrap();
+    let desk = Desk::answering([Answer::Refuse(Refused::Malformed)]);
+    let linked = front.connect(&desk).await;
+    let is_aside = || front.courier.spool.set_aside_as(ticket(who).hash().request()).is_some();
+    soon(|| front.courier.waiting() == 0 && is_aside()).await;
+    gone(front, linked).await;
 }
 
 async fn soon(come: impl Fn() -> bool) {
@@ -429,5 +451,7 @@ async fn nothing_is_sealed_for_nobody_and_no_room_is_said() {
     assert_eq!(full.file(&ticket(1), filing(1)).await, Err(NotFiled::Uncertain));
 }
 
+mod aside;
+mod back;
 mod said;
 mod turns;

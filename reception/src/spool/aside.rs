@@ -9,23 +9,37 @@ use std::fs;
 use std::io;
 
 impl Spool {
-    /// Whether a request of this name was set aside and has not come to the vault since, and whether the vault may have it all
-    /// the same.
+    /// Whether a request of this name was set aside and is not over since, and whether the vault may have it all the same.
     pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
-        self.index().aside.get(&id).copied().and_then(Aside::offered)
-    }
-
-    /// From now on a request that was set aside counts as one that the vault has.
-    pub(crate) fn is_with_the_vault(&self, id: RequestId) {
-        if let Some(aside) = self.index().aside.get_mut(&id) {
-            *aside = Aside::Arrived;
+        let index = self.index();
+        match index.aside.get(&id)? {
+            Aside::Lost(offered) => Some(offered.or(index.on_its_way(id))),
+            Aside::Over(_) => None,
         }
     }
 
-    /// From now on a request that was set aside counts as one that the vault may have.
-    pub(crate) fn may_be_with_the_vault(&self, id: RequestId) {
-        if let Some(aside) = self.index().aside.get_mut(&id) {
-            *aside = aside.or(Offered::Perhaps);
+    /// From now on a request that was set aside counts as one that is over here, and that the vault may have had or not. Whether
+    /// that is news, which [`Self::mark_over`] has the disk keep.
+    pub(crate) fn is_over(&self, id: RequestId, offered: Offered) -> bool {
+        let mut index = self.index();
+        let Some(aside) = index.aside.get_mut(&id) else { return false };
+        let news = matches!(aside, Aside::Lost(_));
+        *aside = Aside::Over(aside.offered().or(offered));
+        news
+    }
+
+    /// Has the file of a request that was set aside say by its name that the request is over, for the next start.
+    pub(crate) fn mark_over(&self, id: RequestId) {
+        let _writer = lock(&self.0.writer);
+        let aside = self.0.folder.join(ASIDE);
+        let (from, to) = (aside.join(entry::name(id)), aside.join(entry::name_over(id)));
+        // It may have been set aside once more, or deleted, or never moved there.
+        if !matches!(self.index().aside.get(&id), Some(Aside::Over(_))) || !from.is_file() {
+            return;
+        }
+        let marked = fs::rename(&from, &to).map_err(failed("mark", &from));
+        if let Err(error) = marked.and_then(|()| files::sync_folder(&to)) {
+            tracing::error!(%error, "a request that is over may be called set aside again after the next start");
         }
     }
 
@@ -41,8 +55,8 @@ impl Spool {
                 return;
             }
             // Known as one or the other at every instant.
-            let before = index.aside.get(&id).copied();
-            index.aside.insert(id, Aside::Lost(before.map_or(offered, |before| before.before(offered))));
+            let before = index.aside.get(&id).map_or(Offered::Never, |before| before.offered());
+            index.aside.insert(id, Aside::Lost(before.or(offered)));
             place
         };
         self.rename_aside(place, &entry::name(id), why);
@@ -53,7 +67,7 @@ impl Spool {
     /// Takes a file out of the way that is nobody's in the order.
     pub(super) fn move_aside(&self, place: Place, name: &str, why: &Unusable) {
         if let Ok(id) = entry::named(name) {
-            self.index().aside.entry(id).or_insert(Aside::Lost(Offered::Perhaps));
+            self.index().aside.insert(id, Aside::Lost(Offered::Perhaps));
         }
         self.rename_aside(place, name, why);
         self.count_or_say();
@@ -89,10 +103,11 @@ impl Spool {
     }
 
     pub(super) fn count_aside(&self) -> Result<(), FileError> {
-        let (mut found, mut bytes) = (HashSet::new(), 0);
+        let (mut found, mut over, mut bytes) = (HashSet::new(), HashSet::new(), 0);
         for (path, name) in listed(&self.0.folder.join(ASIDE))? {
             bytes += fs::metadata(&path).map_err(failed("look at", &path))?.len();
             found.extend(entry::named(&name));
+            over.extend(entry::named_over(&name));
         }
         for id in self.unmoved(&found) {
             for path in [Place::Queue, Place::Other].map(|place| self.path(place, id)) {
@@ -106,10 +121,15 @@ impl Spool {
                 }
             }
         }
+        over.retain(|id| !found.contains(id));
         let mut index = self.index();
-        index.aside.retain(|id, _| found.contains(id));
+        index.aside.retain(|id, _| found.contains(id) || over.contains(id));
         for id in found {
             index.aside.entry(id).or_insert(Aside::Lost(Offered::Perhaps));
+        }
+        for id in over {
+            let offered = index.aside.get(&id).map_or(Offered::Perhaps, |aside| aside.offered());
+            index.aside.insert(id, Aside::Over(offered));
         }
         index.aside_bytes = bytes;
         Ok(())

@@ -10,6 +10,8 @@ use shared::seal::Sealed;
 
 const FORMAT: &[u8] = b"webizen spool 1\n";
 const ENDING: &str = ".sealed";
+/// Of what was set aside and is over since.
+const OVER: &str = ".over";
 
 /// A sealed request with what the spool must know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +108,16 @@ pub(crate) fn name(id: RequestId) -> String {
 /// [`Damage::Stranger`]
 pub(crate) fn named(name: &str) -> Result<RequestId, Damage> {
     name.strip_suffix(ENDING).and_then(|id| id.parse().ok()).ok_or(Damage::Stranger)
+}
+
+/// The name of a request's file that was set aside, once the request is over.
+pub(crate) fn name_over(id: RequestId) -> String {
+    format!("{id}{OVER}")
+}
+
+/// The request whose file has such a name.
+pub(crate) fn named_over(name: &str) -> Option<RequestId> {
+    name.strip_suffix(OVER)?.parse().ok()
 }
 
 /// Tells whether the same is asked again under one ticket. The ticket, which is nowhere on the disk, is what keeps a reader of

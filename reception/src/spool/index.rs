@@ -43,8 +43,8 @@ pub(crate) struct Waiting {
 pub(super) enum Aside {
     /// Nothing more, as far as is known.
     Lost(Offered),
-    /// The vault had it after that.
-    Arrived,
+    /// It is over here: the vault had it after that, or its visitor took it back.
+    Over(Offered),
 }
 
 /// Which bound has been reached.
@@ -64,8 +64,8 @@ pub(super) struct Index {
     pub(super) next: u64,
     pub(super) aside: HashMap<RequestId, Aside>,
     pub(super) aside_bytes: u64,
-    /// On its way to the vault.
-    pub(super) leaving: Option<RequestId>,
+    /// On its way to the vault, once for each try.
+    pub(super) leaving: Vec<RequestId>,
     /// Removed, but perhaps not for good: the flush failed.
     pub(super) unflushed: HashSet<RequestId>,
     /// Moved, but perhaps not for good, in the same way.
@@ -78,26 +78,28 @@ impl Offered {
     }
 }
 
-impl Aside {
-    /// Whether the vault may have it, unless it is known to have had it.
-    pub(super) fn offered(self) -> Option<Offered> {
+impl Place {
+    pub(super) fn other(self) -> Self {
         match self {
-            Self::Lost(offered) => Some(offered),
-            Self::Arrived => None,
+            Self::Queue => Self::Other,
+            Self::Other => Self::Queue,
         }
     }
+}
 
+impl Aside {
     /// The same, after it was offered once more.
     pub(super) fn or(self, offered: Offered) -> Self {
         match self {
             Self::Lost(before) => Self::Lost(before.or(offered)),
-            Self::Arrived => Self::Arrived,
+            Self::Over(before) => Self::Over(before.or(offered)),
         }
     }
 
-    /// Whether the vault may have it that was filed anew, and was `offered` since.
-    pub(super) fn before(self, offered: Offered) -> Offered {
-        self.offered().map_or(Offered::Perhaps, |before| before.or(offered))
+    /// Whether the vault may have it, or have had it.
+    pub(super) fn offered(self) -> Offered {
+        let (Self::Lost(offered) | Self::Over(offered)) = self;
+        offered
     }
 }
 
@@ -121,10 +123,27 @@ impl Index {
     /// As [`Self::find`], with whether it may have reached the vault by now.
     pub(super) fn seen(&self, id: RequestId) -> Option<Waiting> {
         let mut seen = self.find(id)?.clone();
-        if self.leaving == Some(id) {
-            seen.offered = Offered::Perhaps;
-        }
+        seen.offered = seen.offered.or(self.on_its_way(id));
         Some(seen)
+    }
+
+    /// Whether a try that is being made may have reached the vault.
+    pub(super) fn on_its_way(&self, id: RequestId) -> Offered {
+        if self.leaving.contains(&id) { Offered::Perhaps } else { Offered::Never }
+    }
+
+    /// One try was made, and may have reached the vault or not.
+    pub(super) fn has_left(&mut self, ticket: &TicketHash, offered: Offered) {
+        let id = ticket.request();
+        if let Some(one) = self.leaving.iter().position(|leaving| *leaving == id) {
+            self.leaving.swap_remove(one);
+        }
+        if let Some(waiting) = self.find_mut(id).filter(|waiting| waiting.ticket == *ticket) {
+            waiting.offered = waiting.offered.or(offered);
+        }
+        if let Some(aside) = self.aside.get_mut(&id) {
+            *aside = aside.or(offered);
+        }
     }
 
     pub(super) fn find_mut(&mut self, id: RequestId) -> Option<&mut Waiting> {

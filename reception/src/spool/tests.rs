@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::Captured;
+use crate::testing::{Captured, without_rights_to_every_file};
 use shared::limits;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -80,14 +80,14 @@ fn what_is_kept_comes_out_in_its_order_after_a_restart_too() {
     }
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&place.folder()), mode(&place.file(9))), (0o700, 0o600));
-    assert_eq!(spool.remove(&ticket(9)).unwrap(), Some(Offered::Never));
+    assert_eq!(removed(&spool, 9), Some(Offered::Never));
     let spool = place.open();
     keep(&spool, 1);
     let oldest = spool.oldest(|_| Some(())).unwrap();
     assert_eq!((oldest.ticket, spool.read(&oldest).unwrap()), (ticket(2), sealed(2)));
     assert_eq!(drain(&spool), [ticket(2), ticket(7), ticket(1)]);
     assert!(spool.oldest(|_| Some(())).is_none() && place.names("").is_empty());
-    assert_eq!(spool.remove(&ticket(2)).unwrap(), None);
+    assert_eq!(removed(&spool, 2), None);
 }
 
 #[test]
@@ -243,12 +243,17 @@ fn damage_while_it_waits_is_found_before_it_is_sent() {
 macro_rules! open_failing_once {
     ($place:expr) => {{
         static FLUSHES: AtomicUsize = AtomicUsize::new(0);
-        let fails_once = |path: &Path| match FLUSHES.fetch_add(1, Ordering::Relaxed) {
-            OPENING => Err(failed("flush", path)(rustix::io::Errno::IO.into())),
-            _ => files::sync_folder(path),
+        let fails_once = |folder: &Folder| match FLUSHES.fetch_add(1, Ordering::Relaxed) {
+            OPENING => Err(failed("flush", folder.path())(rustix::io::Errno::IO.into())),
+            _ => folder.flush(),
         };
         (Spool::open_with($place.folder(), fails_once).unwrap(), &FLUSHES)
     }};
+}
+
+/// Removes a request; whether it may have left before.
+fn removed(spool: &Spool, who: u16) -> Option<Offered> {
+    spool.remove(&ticket(who)).unwrap().map(|held| held.offered)
 }
 
 fn refused(spool: &Spool, who: u16, why: &str) {
@@ -267,7 +272,7 @@ fn a_removal_whose_flush_failed_is_not_called_done_by_a_later_flush() {
         assert!(spool.holds(&ticket(1)));
     }
     assert_eq!(flushes.load(Ordering::Relaxed), OPENING + 1, "nothing was flushed again");
-    assert_eq!(spool.remove(&ticket(2)).unwrap(), Some(Offered::Never));
+    assert_eq!(removed(&spool, 2), Some(Offered::Never));
 }
 
 #[test]
@@ -286,7 +291,7 @@ fn what_was_removed_without_a_flush_and_is_filed_again_is_written_anew() {
     assert_eq!(spool.read(&next).unwrap(), sealed(1));
     let again = place.open();
     assert!(again.holds(&ticket(1)), "and it is there after a restart");
-    assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Perhaps), "it may have left before");
+    assert_eq!(removed(&spool, 1), Some(Offered::Perhaps), "it may have left before");
     assert!(!place.file(1).exists() && spool.remove(&ticket(1)).unwrap().is_none());
 }
 
@@ -315,7 +320,7 @@ fn what_the_vault_has_and_is_filed_again_can_be_removed() {
     assert!(!spool.holds(&ticket(1)) && spool.remove(&ticket(1)).unwrap().is_none());
     keep(&spool, 1);
     assert!(place.file(1).exists() && spool.oldest(|_| Some(())).is_some());
-    assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Never));
+    assert_eq!(removed(&spool, 1), Some(Offered::Never));
 }
 
 #[test]
@@ -325,9 +330,9 @@ fn a_request_that_may_have_left_is_known_as_such() {
     keep(&spool, 1);
     spool.mark(&ticket(1), Offered::Perhaps);
     keep(&spool, 2);
-    assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Perhaps));
+    assert_eq!(removed(&spool, 1), Some(Offered::Perhaps));
     let spool = place.open();
-    assert_eq!(spool.remove(&ticket(2)).unwrap(), Some(Offered::Perhaps), "nobody knows after a restart");
+    assert_eq!(removed(&spool, 2), Some(Offered::Perhaps), "nobody knows after a restart");
 }
 
 #[test]

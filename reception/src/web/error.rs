@@ -12,6 +12,8 @@ use shared::message::Refused;
 
 /// Seconds after which a visitor is told to try again when the vault is away.
 const AWAY_RETRY: u32 = 30;
+/// Seconds after which a visitor is told to try again when there was no room to ask the vault.
+const CROWDED_RETRY: u32 = 10;
 /// Seconds after which a visitor is told to try again when a person has stopped all releases.
 const PAUSED_RETRY: u32 = 600;
 
@@ -69,6 +71,9 @@ pub(crate) enum Failure {
     /// The call broke after it was sent: whether the request was withdrawn is unknown.
     #[error("Whether your request was withdrawn is not known.")]
     PerhapsWithdrawn,
+    /// Every place for a call to the vault is taken here.
+    #[error("This page is asked too much at once.")]
+    Crowded,
     /// The vault's queue is full, with the seconds to wait.
     #[error("Too much is waiting for the owner.")]
     Busy(u32),
@@ -110,6 +115,7 @@ impl Failure {
             | Self::NotKept
             | Self::Uncertain
             | Self::PerhapsWithdrawn
+            | Self::Crowded
             | Self::Busy(_)
             | Self::Paused
             | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -119,11 +125,17 @@ impl Failure {
         }
     }
 
+    /// Whether it is because no vault is connected, or that is over which was.
+    pub(crate) fn is_away(self) -> bool {
+        matches!(self, Self::Away | Self::AnswerAway | Self::Uncertain | Self::PerhapsWithdrawn)
+    }
+
     /// Why an answer did not reach the vault: over a link that broke, it may have arrived.
     pub(crate) fn of_answering(error: BrokerError) -> Self {
         match error {
             BrokerError::Away => Self::AnswerAway,
             BrokerError::Broken => Self::Uncertain,
+            BrokerError::Crowded => Self::Crowded,
             BrokerError::Refused(refused) => refused.into(),
         }
     }
@@ -135,6 +147,10 @@ impl Failure {
         }
         if let Self::Busy(seconds) = self {
             return format!("Please try again in {}.", media::span(seconds));
+        }
+        if self == Self::Crowded {
+            let time = media::span(CROWDED_RETRY);
+            return format!("Nothing was passed on to the owner’s private machine. Please try again in {time}.");
         }
         self.fixed_advice().to_owned()
     }
@@ -170,9 +186,7 @@ impl Failure {
                 "It is where everything is decided, so this has to wait until it is connected again. Nothing of yours is lost: \
                  try again in a while."
             }
-            Self::AnswerAway => {
-                "Your words are still below, and only there. Send them again once that machine is back."
-            }
+            Self::AnswerAway => "Your words are still below. Send them again once that machine is back.",
             Self::Unpaired => {
                 "Nothing was filed. If you know the owner, tell them by another way; or try again another day."
             }
@@ -199,7 +213,9 @@ impl Failure {
                 "The connection to the owner’s private machine broke while it was told. Look at your request again once that machine \
                  is back: if it still waits there, withdraw it once more, which is safe."
             }
-            Self::TooOften(_) | Self::Busy(_) | Self::Unavailable | Self::Broken => "Please try again later.",
+            Self::TooOften(_) | Self::Busy(_) | Self::Crowded | Self::Unavailable | Self::Broken => {
+                "Please try again later."
+            }
         }
     }
 
@@ -212,7 +228,9 @@ impl Failure {
             | Self::NoRoom
             | Self::NotKept
             | Self::Uncertain
-            | Self::PerhapsWithdrawn => Some(AWAY_RETRY),
+            | Self::PerhapsWithdrawn
+            | Self::Unavailable => Some(AWAY_RETRY),
+            Self::Crowded => Some(CROWDED_RETRY),
             Self::Paused => Some(PAUSED_RETRY),
             Self::NotFound
             | Self::Forbidden
@@ -226,7 +244,6 @@ impl Failure {
             | Self::Answered
             | Self::Collected
             | Self::Unsigned
-            | Self::Unavailable
             | Self::Broken => None,
         }
     }
@@ -259,6 +276,7 @@ impl From<BrokerError> for Failure {
     fn from(error: BrokerError) -> Self {
         match error {
             BrokerError::Away | BrokerError::Broken => Self::Away,
+            BrokerError::Crowded => Self::Crowded,
             BrokerError::Refused(refused) => refused.into(),
         }
     }
@@ -268,6 +286,7 @@ impl From<NotFiled> for Failure {
     fn from(error: NotFiled) -> Self {
         match error {
             NotFiled::Refused(refused) => refused.into(),
+            NotFiled::Crowded => Self::Crowded,
             NotFiled::Unpaired => Self::Unpaired,
             NotFiled::NoRoom => Self::NoRoom,
             NotFiled::NotKept => Self::NotKept,
@@ -308,6 +327,7 @@ mod tests {
         let status = |error| Failure::from(error).status().as_u16();
         assert_eq!(status(BrokerError::Away), 503);
         assert_eq!(status(BrokerError::Broken), 503);
+        assert_eq!(status(BrokerError::Crowded), 503);
         assert_eq!(status(BrokerError::Refused(Refused::Busy { retry_after: 9 })), 503);
         assert_eq!(status(BrokerError::Refused(Refused::Unavailable)), 503);
         assert_eq!(status(BrokerError::Refused(Refused::Malformed)), 502);
@@ -323,8 +343,10 @@ mod tests {
         let retry =
             |failure: Failure| failure.page(Letterhead::Owner("Mira".into())).headers().get(RETRY_AFTER).cloned();
         assert_eq!(retry(Failure::Busy(9)), Some(HeaderValue::from(9)));
+        assert_eq!(retry(Failure::Crowded), Some(HeaderValue::from(CROWDED_RETRY)));
         assert_eq!(retry(Failure::TooOften(3)), Some(HeaderValue::from(3)));
         assert_eq!(retry(Failure::Away), Some(HeaderValue::from(AWAY_RETRY)));
+        assert_eq!(retry(Failure::Unavailable), Some(HeaderValue::from(AWAY_RETRY)));
         assert_eq!(retry(Failure::Paused), Some(HeaderValue::from(PAUSED_RETRY)));
         assert_eq!(retry(Failure::NotFound), None);
     }
@@ -332,6 +354,7 @@ mod tests {
     #[test]
     fn waiting_times_are_said_in_words() {
         assert_eq!(Failure::TooOften(1).advice(), "Please wait 1 second and send it again.");
+        assert!(Failure::Crowded.advice().ends_with("Please try again in 10 seconds."));
         assert_eq!(Failure::Busy(9).advice(), "Please try again in 9 seconds.");
         assert_eq!(Failure::Busy(3 * 3600).advice(), "Please try again in 3 hours.");
     }

@@ -199,7 +199,7 @@ impl RequestPage {
             | State::Refused(_)
             | State::Ready(_)
             | State::Closed
-            | State::Unsent(_)
+            | State::Unsent(..)
             | State::SetAside(_)
             | State::Withdrawn(_) => false,
         };
@@ -209,7 +209,7 @@ impl RequestPage {
     /// The question that the form on the page answers.
     fn question(&self) -> Option<&Nonce> {
         match &self.state {
-            State::Question(_, question) | State::Unsent(question) => Some(question),
+            State::Question(_, question) | State::Unsent(question, _) => Some(question),
             State::Waiting
             | State::Refused(_)
             | State::Ready(_)
@@ -248,8 +248,8 @@ pub(crate) enum State {
     Withheld,
     /// There are words that are not proven to be the owner's.
     Unproven,
-    /// An answer was not sent, or perhaps not, and how the request stands was not asked.
-    Unsent(Nonce),
+    /// An answer to this question was not sent, or perhaps was; and how the request stands was not asked.
+    Unsent(Nonce, Offered),
     /// The vault cannot tell now, and why.
     Away(Failure),
     /// It is here, sealed, and is to be handed over: for the first time, or once more.
@@ -269,8 +269,8 @@ pub(crate) enum Before {
     No,
     /// Only the vault could tell, and it is away, or knows it no more.
     Unknown,
-    /// Only a removal that the disk did not confirm stands between: it may be here again.
-    Disk,
+    /// It may be here again, since the disk did not confirm its removal; and it may have been handed over or not.
+    Disk(Offered),
 }
 
 impl From<Offered> for Before {
@@ -293,8 +293,10 @@ impl State {
             Self::Closed => "Closed",
             Self::Paused | Self::Withheld => "Stopped for now",
             Self::Unproven => "Not shown",
-            Self::Unsent(_) => "Not sent",
-            Self::Away(_) => "Away",
+            Self::Unsent(_, Offered::Never) => "Not sent",
+            Self::Unsent(_, Offered::Perhaps) => "Perhaps not sent",
+            Self::Away(failure) if failure.is_away() => "Away",
+            Self::Away(_) => "Not known now",
             Self::Kept(_) | Self::KeptForAnother => "Kept here",
             Self::SetAside(_) => "Not handed over",
             Self::Withdrawn(_) => "Withdrawn",
@@ -312,7 +314,7 @@ impl State {
             Self::Paused => "paused",
             Self::Withheld => "withheld",
             Self::Unproven => "unproven",
-            Self::Unsent(_) => "unsent",
+            Self::Unsent(..) => "unsent",
             Self::Away(_) => "away",
             Self::Kept(Offered::Never) => "kept",
             Self::Kept(Offered::Perhaps) => "kept-perhaps",

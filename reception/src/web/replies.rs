@@ -5,6 +5,8 @@ use super::error::Failure;
 use super::forms::{self, Fields};
 use super::pages::{Draft, State as Standing};
 use super::{App, Shared, requests, standing};
+use crate::courier::reached;
+use crate::spool::Offered;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -32,11 +34,11 @@ pub(crate) async fn answer(
         cookies::remember(&mut response, &headers, &held);
         return Ok(response);
     };
-    let failure = Failure::of_answering(error);
+    let (sent, failure) = (reached(Err(error)), Failure::of_answering(error));
     if failure == Failure::Answered {
         return Ok(overtaken(&app, &held, question, text).await);
     }
-    Ok(unsent(&app, &held, question, text, failure))
+    Ok(unsent(&app, &held, Standing::Unsent(question, sent), text, failure))
 }
 
 /// The form again, for an answer that came too often.
@@ -49,7 +51,7 @@ pub(crate) async fn given_back(
 ) -> Result<Response, Failure> {
     let held = cookies::held(headers, id)?;
     let (question, text) = read(headers, body).await?;
-    Ok(unsent(app, &held, question, text, failure))
+    Ok(unsent(app, &held, Standing::Unsent(question, Offered::Never), text, failure))
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<(Nonce, String), Failure> {
@@ -71,12 +73,12 @@ async fn faulty(app: &App, held: &Held, question: Nonce, text: String, bad: BadT
         | Standing::Paused
         | Standing::Withheld
         | Standing::Unproven
-        | Standing::Unsent(_)
+        | Standing::Unsent(..)
         | Standing::Away(_)
         | Standing::Kept(_)
         | Standing::KeptForAnother
         | Standing::SetAside(_)
-        | Standing::Withdrawn(_) => Standing::Unsent(question),
+        | Standing::Withdrawn(_) => Standing::Unsent(question, Offered::Never),
     };
     with_status(status, standing::page(app, held, state, None, draft))
 }
@@ -86,16 +88,16 @@ async fn overtaken(app: &App, held: &Held, question: Nonce, text: String) -> Res
     let state = standing::look(app, &held.ticket).await;
     if let Standing::Away(failure) = state {
         let failure = if failure == Failure::Away { Failure::AnswerAway } else { failure };
-        return unsent(app, held, question, text, failure);
+        return unsent(app, held, Standing::Unsent(question, Offered::Never), text, failure);
     }
     let (failure, draft) = (Failure::Answered, Draft { text, fault: None });
     with_status(failure.status(), standing::page(app, held, state, Some(failure.notice()), draft))
 }
 
 /// The form alone: how the request stands is not known here.
-fn unsent(app: &App, held: &Held, question: Nonce, text: String, failure: Failure) -> Response {
+fn unsent(app: &App, held: &Held, state: Standing, text: String, failure: Failure) -> Response {
     let draft = Draft { text, fault: None };
-    let page = standing::page(app, held, Standing::Unsent(question), Some(failure.notice()), draft);
+    let page = standing::page(app, held, state, Some(failure.notice()), draft);
     failure.mark(with_status(failure.status(), page))
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn look(app: &App, ticket: &Ticket) -> State {
     let view = match app.courier.standing(ticket).await {
         Ok(Standing::Kept(offered)) => return State::Kept(offered),
         Ok(Standing::KeptForAnother) => return State::KeptForAnother,
-        Ok(Standing::Removed) => return State::Withdrawn(Before::Disk),
+        Ok(Standing::Removed(offered)) => return State::Withdrawn(Before::Disk(offered)),
         Ok(Standing::SetAside(offered)) => return State::SetAside(offered.into()),
         Ok(Standing::Vault(view)) => view,
         Err(error) => return State::Away(error.into()),
@@ -84,7 +84,7 @@ pub(crate) fn page(app: &App, held: &Held, state: State, notice: Option<Notice>,
         | State::KeptForAnother
         | State::SetAside(_)
         | State::Withdrawn(_)
-        | State::Unsent(_) => None,
+        | State::Unsent(..) => None,
     };
     let (id, code) = (held.request(), held.ticket.return_code());
     let page = RequestPage { name: app.name(), id, code, state, sent: held.sent, notice, draft };

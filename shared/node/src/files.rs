@@ -145,11 +145,42 @@ pub fn temporary(path: &Path) -> PathBuf {
 /// # Errors
 /// [`FileError::Io`]
 pub fn sync_folder(path: &Path) -> Result<(), FileError> {
-    let folder = match path.parent() {
-        Some(here) if here.as_os_str().is_empty() => Path::new("."),
-        parent => parent.unwrap_or(path),
-    };
-    File::open(folder).and_then(|f| f.sync_all()).map_err(failed("flush", folder))
+    Folder::of(path)?.flush()
+}
+
+/// A folder that was opened before names in it change, so that afterwards nothing can fail but its flush.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    file: File,
+}
+
+impl Folder {
+    /// The folder that `path` is in.
+    ///
+    /// # Errors
+    /// [`FileError::Io`]
+    pub fn of(path: &Path) -> Result<Self, FileError> {
+        let folder = match path.parent() {
+            Some(here) if here.as_os_str().is_empty() => Path::new("."),
+            parent => parent.unwrap_or(path),
+        };
+        let file = File::open(folder).map_err(failed("open", folder))?;
+        Ok(Self { path: folder.to_owned(), file })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// As [`sync_folder`].
+    ///
+    /// # Errors
+    /// [`FileError::Io`]; another flush would then succeed whatever is on the disk (fsync(2)).
+    pub fn flush(&self) -> Result<(), FileError> {
+        self.file.sync_all().map_err(failed("flush", &self.path))
+    }
 }
 
 /// The text of a small file, or `None` when there is none.

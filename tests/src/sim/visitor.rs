@@ -226,7 +226,7 @@ impl Visitor {
             Ok(Standing::Kept(_)) => "a kept request was looked at",
             Ok(Standing::KeptForAnother) => "a request was kept for another vault",
             Ok(Standing::SetAside(_)) => "a request was set aside",
-            Ok(Standing::Removed) => "a removal was not confirmed",
+            Ok(Standing::Removed(_)) => "a removal was not confirmed",
             Ok(Standing::Vault(View::Waiting)) => "waiting",
             Ok(Standing::Vault(View::Question)) => "a question",
             Ok(Standing::Vault(View::Ready(_))) => "ready",
@@ -253,7 +253,7 @@ impl Visitor {
                 (None, self.world.model().is_set_aside(&called).and(unsent))
             }
             Ok(Standing::KeptForAnother) => (None, Err("kept for another vault, where there is one alone".into())),
-            Ok(Standing::Removed) => (None, Err("a disk that does not fail did not confirm a removal".into())),
+            Ok(Standing::Removed(_)) => (None, Err("a disk that does not fail did not confirm a removal".into())),
             Err(why) => (None, self.world.model().no_answer(&called, why)),
         };
         self.world.judge(verdict);
@@ -468,12 +468,14 @@ fn unanswered(why: NoAnswer) -> &'static str {
 fn no_answer(error: BrokerError) -> NoAnswer {
     match error {
         BrokerError::Away | BrokerError::Broken => NoAnswer::Away,
+        BrokerError::Crowded => NoAnswer::Refused(Refused::Busy { retry_after: 0 }),
         BrokerError::Refused(refused) => NoAnswer::Refused(refused),
     }
 }
 
 fn not_filed(error: NotFiled) -> NoAnswer {
     match error {
+        NotFiled::Crowded => NoAnswer::Refused(Refused::Busy { retry_after: 0 }),
         NotFiled::Refused(refused) => NoAnswer::Refused(refused),
         // The reception's power went.
         NotFiled::NotKept | NotFiled::Uncertain => NoAnswer::Away,

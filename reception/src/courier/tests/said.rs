@@ -2,22 +2,6 @@
 
 use super::*;
 
-/// Ends a link, and waits until that is known.
-async fn gone(front: &Front, linked: Linked) {
-    drop(linked);
-    soon(|| !front.courier.broker.up()).await;
-}
-
-/// Has the vault refuse a kept request for good, and goes away again.
-async fn refused_for_good(front: &Front, who: u8) {
-    front.file(who).await.unwrap();
-    let desk = Desk::answering([Answer::Refuse(Refused::Malformed)]);
-    let linked = front.connect(&desk).await;
-    let is_aside = || front.courier.spool.set_aside_as(ticket(who).hash().request()).is_some();
-    soon(|| front.courier.waiting() == 0 && is_aside()).await;
-    gone(front, linked).await;
-}
-
 #[tokio::test]
 async fn what_was_set_aside_and_kept_anew_is_with_the_vault_once_it_is_handed_over() {
     let mut front = Front::new();
@@ -185,7 +169,7 @@ async fn what_one_try_may_have_done_is_not_undone_by_another() {
     desk.answered().await;
     assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept(Offered::Perhaps)), "it is on its way");
     // The same form, sent before that, broke on its own way.
-    front.courier.keep(ticket(1), filing(1), Offered::Perhaps).await.unwrap();
+    front.courier.keep(ticket(1), filing(1), Offered::Perhaps, Offered::Perhaps).await.unwrap();
     desk.late.notify_one();
     // Whoever hands over is done with it then.
     drop(timeout(LIMIT, front.courier.handover.lock()).await.unwrap());

@@ -55,10 +55,10 @@ fn what_is_back_counts_as_one_that_may_have_left_and_one_that_waits_does_not() {
     let spool = place.open();
     (1..=2).for_each(|who| keep(&spool, who));
     spool.arrange(NEXT);
-    assert_eq!(spool.remove(&ticket(1)).unwrap(), Some(Offered::Never));
+    assert_eq!(removed(&spool, 1), Some(Offered::Never));
     assert!(place.names(OTHER) == names(&[2]) && !spool.holds(&ticket(1)));
     spool.arrange(VAULT);
-    assert_eq!(spool.remove(&ticket(2)).unwrap(), Some(Offered::Perhaps));
+    assert_eq!(removed(&spool, 2), Some(Offered::Perhaps));
 }
 
 #[test]
@@ -128,6 +128,30 @@ fn after_a_move_without_a_flush_no_removal_is_called_done() {
     assert_eq!((place.names(""), drain_all(&place)), (names(&[2]), vec![ticket(2)]));
 }
 
+#[test]
+fn a_folder_that_cannot_be_opened_is_no_flush_that_failed() {
+    without_rights_to_every_file();
+    let place = Place::new();
+    let spool = place.open();
+    (1..=2).for_each(|who| keep(&spool, who));
+    let allow = |folder: &str, mode| {
+        fs::set_permissions(place.folder().join(folder), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow("", 0o300);
+    refused(&spool, 1, "cannot open");
+    allow("", 0o700);
+    assert!(place.file(1).exists() && !spool.may_come_back(&ticket(1)), "it is as it was");
+    assert_eq!(removed(&spool, 1), Some(Offered::Never));
+    allow(OTHER, 0o300);
+    let (log, _guard) = Captured::start();
+    assert_eq!(spool.arrange(NEXT), []);
+    assert!(log.text().contains("cannot be moved for another pairing"), "{}", log.text());
+    allow(OTHER, 0o700);
+    assert!(place.file(2).exists() && spool.is_astray(NEXT));
+    assert_eq!(spool.arrange(NEXT), [ticket(2)]);
+    assert_eq!(removed(&spool, 2), Some(Offered::Never), "no flush failed");
+}
+
 /// What a start of its own would hand over.
 fn drain_all(place: &Place) -> Vec<TicketHash> {
     let spool = place.open();
@@ -159,9 +183,9 @@ fn one_that_cannot_be_moved_is_not_offered_to_another_vault_and_one_that_is_gone
 fn nothing_is_believed_before_what_was_found_is_on_the_disk() {
     static FLUSHES: AtomicUsize = AtomicUsize::new(0);
     static FAILS_AT: AtomicUsize = AtomicUsize::new(usize::MAX);
-    let flush = |path: &Path| match FLUSHES.fetch_add(1, Ordering::Relaxed) == FAILS_AT.load(Ordering::Relaxed) {
-        true => Err(failed("flush", path)(rustix::io::Errno::IO.into())),
-        false => files::sync_folder(path),
+    let flush = |folder: &Folder| match FLUSHES.fetch_add(1, Ordering::Relaxed) == FAILS_AT.load(Ordering::Relaxed) {
+        true => Err(failed("flush", folder.path())(rustix::io::Errno::IO.into())),
+        false => folder.flush(),
     };
     let place = Place::new();
     keep(&place.open(), 1);
@@ -178,8 +202,8 @@ fn nothing_is_believed_before_what_was_found_is_on_the_disk() {
         assert!(half.exists(), "nothing was touched");
     }
     let folder = place.folder();
-    let within = [folder.clone(), folder.join(ASIDE), folder.join(ASIDE).join(ASIDE), folder.join(OTHER).join(OTHER)];
-    assert_eq!(folders, within, "each folder, and the one that it is in");
+    let all = [place.0.path().to_owned(), folder.clone(), folder.join(ASIDE), folder.join(OTHER)];
+    assert_eq!(folders, all, "each folder, and the one that it is in");
     FAILS_AT.store(usize::MAX, Ordering::Relaxed);
     assert!(Spool::open_with(folder, flush).unwrap().holds(&ticket(1)));
 }

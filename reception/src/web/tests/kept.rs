@@ -92,7 +92,11 @@ async fn a_withdrawal_on_a_link_that_breaks_is_called_neither_done_nor_undone() 
 #[tokio::test]
 async fn visitors_can_read_how_long_a_request_stays_here() {
     let about = Front::open(PAYLOAD).await.send("GET /about", "", "").await;
-    for words in ["It is deleted here once it is there.", "set aside and stays on the disk, still encrypted"] {
+    for words in [
+        "It is deleted here once it is there, or when you withdraw it.",
+        "it waits here until the one that it was encrypted for is connected again",
+        "that machine does not accept it), it is set aside and stays on the disk, still encrypted",
+    ] {
         assert!(about.1.contains(words), "{words} is not in {}", about.1);
     }
 }
@@ -113,10 +117,12 @@ fn what_is_here_no_more_is_called_unseen_only_if_it_never_left() {
         (State::Withdrawn(Before::No), unseen),
         (State::SetAside(Before::Unknown), "cannot be told"),
         (State::Withdrawn(Before::Unknown), "may have reached"),
-        (State::Withdrawn(Before::Disk), "after a restart the request may be here again"),
+        (State::Withdrawn(Before::Disk(Offered::Never)), "after a restart the request may be here again"),
+        (State::Withdrawn(Before::Disk(Offered::Perhaps)), "may also have reached the owner’s private machine"),
     ] {
         let page = page(state).to_lowercase();
         assert!(page.contains(words) && (page.contains(unseen) == (words == unseen)), "{words} is not in {page}");
+        assert!(!(page.contains("not handed over before that") && page.contains("may also have reached")), "{page}");
     }
 }
 

@@ -268,10 +268,23 @@ async fn an_answer_that_does_not_arrive_is_kept_in_its_form() {
         }
     };
     *front.desk.refusal.lock().unwrap() = Some(Refused::Busy { retry_after: 9 });
-    kept(&front.answer(&path, &cookie, &form("canary-answer")).await, "503", "Too much is waiting");
+    let busy = front.answer(&path, &cookie, &form("canary-answer")).await;
+    kept(&busy, "503", "Too much is waiting");
+    assert!(busy.1.contains("went nowhere else") && !busy.1.contains("It may have reached"), "{}", busy.1);
+    let perhaps = |page: &(String, String)| {
+        let says = page.1.contains("It may have reached the owner’s private machine as well");
+        assert!(says && page.1.contains("it counts once") && !page.1.contains("went nowhere else"), "{}", page.1);
+    };
+    // A vault whose disk failed may find it there.
+    *front.desk.refusal.lock().unwrap() = Some(Refused::Unavailable);
+    let failed = front.answer(&path, &cookie, &form("canary-answer")).await;
+    kept(&failed, "503", "cannot be done now");
+    perhaps(&failed);
     *front.desk.refusal.lock().unwrap() = None;
     front.desk.broken.store(true, Ordering::Relaxed);
-    kept(&front.answer(&path, &cookie, &form("canary-answer")).await, "503", "not known whether your words arrived");
+    let broken = front.answer(&path, &cookie, &form("canary-answer")).await;
+    kept(&broken, "503", "not known whether your words arrived");
+    perhaps(&broken);
     let linked = front.vault.take().unwrap();
     linked.link.close(Goodbye::Done);
     let gone = async {
@@ -282,7 +295,7 @@ async fn an_answer_that_does_not_arrive_is_kept_in_its_form() {
     timeout(LIMIT, gone).await.unwrap();
     let away = front.answer(&path, &cookie, &form("canary-answer")).await;
     kept(&away, "503", "machine is away, and your answer was not sent");
-    assert!(!away.1.contains("Nothing of yours is lost") && away.1.contains("nowhere else"), "{}", away.1);
+    assert!(!away.1.contains("Nothing of yours is lost") && away.1.contains("went nowhere else"), "{}", away.1);
     let mut often = front.answer(&path, &cookie, &form("canary-answer")).await;
     for _ in 0..2 * guard::ACTS {
         if status(&often) == "429" {
@@ -340,6 +353,7 @@ async fn words_that_are_held_back_are_told_in_one_way_on_the_page_and_in_its_eve
         let page = front.get(&path, &cookie).await;
         assert!(status(&page) == expected && page.1.contains(&format!("data-state=\"{word}\"")), "{}", page.1);
         assert!(page.1.contains("http-equiv=\"refresh\""), "it goes on without scripts, too");
+        assert!(!page.1.contains("not connected at the moment"), "{}", page.1);
         assert_eq!(front.get_event(&path, &cookie).await, word, "{refused:?}");
     }
     for view in [View::Question, View::Refused] {
