@@ -1,8 +1,10 @@
 //! Requests that are kept here for a vault that is away.
 
 use super::*;
+use crate::broker::BrokerError;
 use crate::spool::Offered;
 use crate::web::cookies;
+use crate::web::error::Failure;
 use crate::web::letterhead::Letterhead;
 use crate::web::pages::{Before, Draft, RequestPage, State};
 use askama::Template as _;
@@ -124,6 +126,22 @@ fn what_is_here_no_more_is_called_unseen_only_if_it_never_left() {
         assert!(page.contains(words) && (page.contains(unseen) == (words == unseen)), "{words} is not in {page}");
         assert!(!(page.contains("not handed over before that") && page.contains("may also have reached")), "{page}");
     }
+}
+
+#[test]
+fn what_could_not_be_asked_is_not_called_away() {
+    let ticket = Ticket::from_random([7; 32]);
+    let page = |failure| {
+        let (id, code, state) = (ticket.hash().request(), ticket.return_code(), State::Away(failure));
+        let (sent, draft) = (cookies::Sent::Nothing, Draft::default());
+        let page = RequestPage { name: Letterhead::Owner("Mira".into()), id, code, state, sent, notice: None, draft };
+        page.render().unwrap()
+    };
+    let (away, crowded) = (page(Failure::from(BrokerError::Away)), page(Failure::from(BrokerError::Crowded)));
+    for (page, said) in [(&away, "not connected at the moment"), (&crowded, "did not learn it from there just now")] {
+        assert!(page.contains(said) && page.contains("data-state=\"away\"") && page.contains("http-equiv"), "{page}");
+    }
+    assert!(!crowded.contains("is away") && !crowded.contains("not connected"), "{crowded}");
 }
 
 #[tokio::test]
