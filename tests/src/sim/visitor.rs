@@ -244,14 +244,8 @@ impl Visitor {
                 let verdict = self.world.model().viewed(&called, &view);
                 (Some(view), verdict)
             }
-            Ok(Standing::Kept(offered)) => {
-                let unsent = self.offered(&called, since, offered);
-                (None, self.world.model().is_kept(&called).and(unsent))
-            }
-            Ok(Standing::SetAside(offered)) => {
-                let unsent = self.offered(&called, since, offered);
-                (None, self.world.model().is_set_aside(&called).and(unsent))
-            }
+            Ok(Standing::Kept(offered)) => (None, self.kept(&called, offered, self.heard(since))),
+            Ok(Standing::SetAside(offered)) => (None, self.set_aside(&called, offered, self.heard(since))),
             Ok(Standing::KeptForAnother) => (None, Err("kept for another vault, where there is one alone".into())),
             Ok(Standing::Removed(_)) => (None, Err("a disk that does not fail did not confirm a removal".into())),
             Err(why) => (None, self.world.model().no_answer(&called, why)),
@@ -260,20 +254,37 @@ impl Visitor {
         view
     }
 
+    fn kept(
+        &self,
+        called: &Called,
+        offered: Offered,
+        heard: impl Fn(&Filing, Option<Instant>) -> bool,
+    ) -> Result<(), String> {
+        let model = self.world.model();
+        model.is_kept(called)?;
+        if offered == Offered::Never { model.is_unsent(called, lane(self.front), heard) } else { Ok(()) }
+    }
+
+    fn set_aside(
+        &self,
+        called: &Called,
+        offered: Offered,
+        heard: impl Fn(&Filing, Option<Instant>) -> bool,
+    ) -> Result<(), String> {
+        let model = self.world.model();
+        model.is_set_aside(called)?;
+        if offered == Offered::Never { model.is_unseen(called, lane(self.front), heard) } else { Ok(()) }
+    }
+
     /// From when on the vault hears nothing older of this visitor's reception than its last start.
     fn since(&self) -> Option<Instant> {
         self.world.front(self.front).map(|front| front.since)
     }
 
-    /// What the reception says about whether it has handed a request over.
-    fn offered(&self, called: &Called, since: Option<Instant>, offered: Offered) -> Result<(), String> {
-        let lane = lane(self.front);
-        let disk = &self.world.disk;
-        let heard = |filing: &Filing, at| since.is_some_and(|since| disk.has_heard(filing, lane, since.max(at)));
-        match offered {
-            Offered::Never => self.world.model().is_unsent(called, lane, heard),
-            Offered::Perhaps => Ok(()),
-        }
+    /// Whether the vault has heard a filing from this visitor's reception since that is up, or from then on.
+    fn heard(&self, up: Option<Instant>) -> impl Fn(&Filing, Option<Instant>) -> bool {
+        let (disk, lane) = (self.world.disk.clone(), lane(self.front));
+        move |filing, from| up.is_some_and(|up| disk.has_heard(filing, lane, from.map_or(up, |from| up.max(from))))
     }
 
     /// Reads what the owners say, with its proof.
@@ -343,8 +354,9 @@ impl Visitor {
         let verdict = match &answer {
             Ok(Withdrawn::Vault(view)) => self.world.model().withdrawn(&called, view),
             Ok(Withdrawn::Here) => {
-                let unsent = self.offered(&called, since, Offered::Never);
-                self.world.model().removed(&called, Left::Never).and(unsent)
+                let mut model = self.world.model();
+                let unsent = model.is_unsent(&called, lane(self.front), self.heard(since));
+                unsent.and_then(|()| model.removed(&called, Left::Never))
             }
             Ok(Withdrawn::HereAtLeast) => self.world.model().removed(&called, Left::Perhaps),
             Err(why) => self.world.model().no_answer(&called, *why),

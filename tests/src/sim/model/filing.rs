@@ -75,13 +75,34 @@ impl Model {
         must(rivals, "set aside at the reception without a rival")
     }
 
-    /// The reception says of what it has kept last that it was not handed over. The vault has `heard` filings from it at some
+    /// The reception says of what it has kept last that it was not handed over. The vault has `heard` filings from it, at an
     /// instant or later; that one not since its visitor was told that it is kept, and nothing else.
-    pub fn is_unsent(&self, called: &Called, lane: LaneId, heard: impl Fn(&Filing, Instant) -> bool) -> Verdict {
-        let Some(request) = self.requests.get(&called.ticket) else { return Ok(()) };
-        let last = request.kept.iter().rfind(|(_, kept)| *kept == lane).zip(request.here);
-        let sent = last.is_some_and(|((filing, _), since)| heard(filing, since));
+    pub fn is_unsent(
+        &self,
+        called: &Called,
+        lane: LaneId,
+        heard: impl Fn(&Filing, Option<Instant>) -> bool,
+    ) -> Verdict {
+        let since = self.requests.get(&called.ticket).and_then(|request| request.here);
+        let sent = self.last_kept(called, lane).is_some_and(|filing| heard(filing, since));
         must(!sent, "said not to be handed over, though the vault has heard it")
+    }
+
+    /// The reception says that no owner has seen what it has kept last; whatever else its visitor was told, the vault has not
+    /// `heard` that from it.
+    pub fn is_unseen(
+        &self,
+        called: &Called,
+        lane: LaneId,
+        heard: impl Fn(&Filing, Option<Instant>) -> bool,
+    ) -> Verdict {
+        let seen = self.last_kept(called, lane).is_some_and(|filing| heard(filing, None));
+        must(!seen, "said to be seen by no owner, though the vault has heard it")
+    }
+
+    fn last_kept(&self, called: &Called, lane: LaneId) -> Option<&Filing> {
+        let kept = &self.requests.get(&called.ticket)?.kept;
+        kept.iter().rfind(|(_, place)| *place == lane).map(|(filing, _)| filing)
     }
 
     /// Its visitor was told something else than that it is kept.
