@@ -157,3 +157,64 @@ impl Request {
         self.tried.iter().any(|tried| *tried != self.tried[0])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::dice::Dice;
+    use crate::sim::model::{Rules, Wall};
+    use shared::ids::Ticket;
+    use shared::message::{Recipient, Subject};
+    use shared::text::Text;
+    use std::time::Duration;
+    use tokio::time::advance;
+
+    const HERE: LaneId = LaneId(1);
+
+    fn filing(purpose: &str) -> Filing {
+        Filing {
+            ticket: Ticket::from_random([1; 32]).hash(),
+            subject: Subject::Question(Text::new("Are there plums?").unwrap()),
+            purpose: Text::new(purpose).unwrap(),
+            contact: None,
+            recipient: Recipient::Ticket,
+        }
+    }
+
+    /// Files at the reception, which keeps it; when that was.
+    async fn keep(model: &mut Model, filing: &Filing) -> Called {
+        advance(Duration::from_secs(10)).await;
+        let called = model.filing(filing, HERE);
+        model.kept_here(&called, (filing.clone(), HERE), true).unwrap();
+        called
+    }
+
+    /// Whether the reception may say of what it kept last that it is unsent, and unseen, when the vault has heard this.
+    fn may_say(model: &Model, called: &Called, what: &Filing, at: Instant) -> (bool, bool) {
+        let heard = |filing: &Filing, from: Option<Instant>| filing == what && from.is_none_or(|from| from <= at);
+        (model.is_unsent(called, HERE, heard).is_ok(), model.is_unseen(called, HERE, heard).is_ok())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_reception_says_is_held_against_what_the_vault_has_heard() {
+        let mut model = Model::new(Wall::new(1_000_000_000, Dice::of(1, 1)), Rules { quorum: 1, cooling: 0 });
+        let (plums, pears) = (filing("plums"), filing("pears"));
+        let first = keep(&mut model, &plums).await;
+        let (second, before) = (Duration::from_secs(1), first.since() - Duration::from_secs(1));
+        assert_eq!(may_say(&model, &first, &plums, first.since() + second), (false, false));
+        assert_eq!(may_say(&model, &first, &plums, before), (true, false), "an earlier one");
+        assert_eq!(may_say(&model, &first, &pears, first.since() + second), (true, true), "another");
+        let heard = |_: &Filing, _: Option<Instant>| true;
+        assert!(model.is_unsent(&first, LaneId(2), heard).is_ok() && model.is_unseen(&first, LaneId(2), heard).is_ok());
+        // The same again, of which nothing else was said meanwhile.
+        let again = keep(&mut model, &plums).await;
+        assert_eq!(may_say(&model, &again, &plums, first.since() + second), (false, false));
+        model.is_elsewhere(&again);
+        assert_eq!(may_say(&model, &again, &plums, first.since() + second), (false, false));
+        let anew = keep(&mut model, &plums).await;
+        assert_eq!(may_say(&model, &anew, &plums, first.since() + second), (true, false));
+        assert_eq!(may_say(&model, &anew, &plums, anew.since() + second), (false, false));
+        let other = keep(&mut model, &pears).await;
+        assert_eq!(may_say(&model, &other, &plums, anew.since() + second), (true, true), "of the last alone");
+    }
+}
