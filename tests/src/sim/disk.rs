@@ -130,6 +130,11 @@ impl Disk {
         self.heard().iter().any(|heard| heard.filing == *filing && heard.lane == lane && heard.at >= since)
     }
 
+    /// Whether this filing, from this lane, is on it.
+    pub fn has(&self, filing: &Filing, lane: LaneId) -> bool {
+        self.states().iter().any(|state| state.request.filing == *filing && state.request.lane == lane)
+    }
+
     fn heard(&self) -> MutexGuard<'_, Vec<Heard>> {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }

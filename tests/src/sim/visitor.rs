@@ -273,7 +273,10 @@ impl Visitor {
     ) -> Result<(), String> {
         let model = self.world.model();
         model.is_set_aside(called)?;
-        if offered == Offered::Never { model.is_unseen(called, lane(self.front), heard) } else { Ok(()) }
+        let (disk, lane) = (&self.world.disk, lane(self.front));
+        // Where the vault has a rival, it does not have this, whether a commit had failed or not.
+        let seen = |filing: &Filing, from| disk.has(filing, lane) && heard(filing, from);
+        if offered == Offered::Never { model.is_unseen(called, lane, seen) } else { Ok(()) }
     }
 
     /// From when on the vault hears nothing older of this visitor's reception than its last start.

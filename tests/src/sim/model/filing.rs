@@ -88,16 +88,11 @@ impl Model {
         must(!sent, "said not to be handed over, though the vault has heard it")
     }
 
-    /// The reception says that no owner has seen what it has kept last; whatever else its visitor was told, the vault has not
-    /// `heard` that from it.
-    pub fn is_unseen(
-        &self,
-        called: &Called,
-        lane: LaneId,
-        heard: impl Fn(&Filing, Option<Instant>) -> bool,
-    ) -> Verdict {
-        let seen = self.last_kept(called, lane).is_some_and(|filing| heard(filing, None));
-        must(!seen, "said to be seen by no owner, though the vault has heard it")
+    /// The reception says that no owner has seen what it has kept last; whatever else its visitor was told, the vault does not
+    /// `have` that from it.
+    pub fn is_unseen(&self, called: &Called, lane: LaneId, have: impl Fn(&Filing, Option<Instant>) -> bool) -> Verdict {
+        let seen = self.last_kept(called, lane).is_some_and(|filing| have(filing, None));
+        must(!seen, "said to be seen by no owner, though the vault has it")
     }
 
     fn last_kept(&self, called: &Called, lane: LaneId) -> Option<&Filing> {
