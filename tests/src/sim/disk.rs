@@ -7,12 +7,14 @@ use super::store::MemoryStore;
 use ed25519_dalek::SigningKey;
 use node::Surroundings as _;
 use shared::ids::{Digest, ItemId, Nonce, RequestId, TicketHash};
+use shared::message::Filing;
 use shared::tlog::{Frontier, Leaf, Origin};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use vault::driver::{Lane, Told, WriteError};
-use vault_core::{Brake, Clock, Going, Owners, Record, State};
+use vault_core::{Brake, Clock, Going, LaneId, Owners, Record, State};
 
 /// An item that may be asked for.
 #[derive(Debug, Clone)]
@@ -88,6 +90,14 @@ pub struct Mishaps {
     pub cut_after: u64,
 }
 
+/// A filing that the vault has heard and not refused: it has it, or may have.
+#[derive(Debug, Clone)]
+struct Heard {
+    filing: Filing,
+    lane: LaneId,
+    at: Instant,
+}
+
 /// A disk that outlives its machine. Clones share it.
 #[derive(Clone)]
 pub struct Disk(Arc<DiskInner>);
@@ -99,6 +109,7 @@ struct DiskInner {
     mishaps: Mutex<Mishaps>,
     fault: Fault,
     writer: tokio::sync::Mutex<()>,
+    heard: Mutex<Vec<Heard>>,
 }
 
 impl Disk {
@@ -106,7 +117,26 @@ impl Disk {
     pub fn new(ground: Arc<Ground>, dice: Dice, fault: Fault) -> Self {
         let dice = Mutex::new((dice, Troubles::default()));
         let (platter, mishaps, writer) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::new(()));
-        Self(Arc::new(DiskInner { platter, ground, dice, mishaps, fault, writer }))
+        Self(Arc::new(DiskInner { platter, ground, dice, mishaps, fault, writer, heard: Mutex::default() }))
+    }
+
+    /// A filing was heard at this instant, and not refused. No part of the disk: the checker looks at it from above.
+    pub(super) fn hear(&self, filing: Filing, lane: LaneId, at: Instant) {
+        self.heard().push(Heard { filing, lane, at });
+    }
+
+    /// Whether this filing was heard from this lane, at this instant or later, and not refused.
+    pub fn has_heard(&self, filing: &Filing, lane: LaneId, since: Instant) -> bool {
+        self.heard().iter().any(|heard| heard.filing == *filing && heard.lane == lane && heard.at >= since)
+    }
+
+    /// Whether this filing, from this lane, is on it.
+    pub fn has(&self, filing: &Filing, lane: LaneId) -> bool {
+        self.states().iter().any(|state| state.request.filing == *filing && state.request.lane == lane)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Vec<Heard>> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is on it.

@@ -1,6 +1,6 @@
-//! Faults that are planted in the simulated store.
+//! Faults that are planted in the simulated store, and in what a reception does.
 
-/// What is wrong with the store, so that the checker is seen to notice. Never in a run that counts.
+/// What is wrong with either, so that the checker is seen to notice. Never in a run that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -41,11 +41,13 @@ pub enum Fault {
     FiledTwice,
     /// What a visitor takes back from a reception's spool stays in it.
     TakenBackInVain,
+    /// A reception says of whatever it keeps that it was never handed over.
+    SaidToBeUnsent,
 }
 
 impl Fault {
     /// Each that the checker has to notice.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::LostWrite,
         Self::ToldBeforeCommit,
         Self::CountedLate,
@@ -64,5 +66,6 @@ impl Fault {
         Self::SpoolForgotten,
         Self::FiledTwice,
         Self::TakenBackInVain,
+        Self::SaidToBeUnsent,
     ];
 }

@@ -3,16 +3,18 @@
 use super::dice::Dice;
 use super::fault::Fault;
 use super::keys::KEYS;
+use super::net::LATEST;
 use super::power::{Power, Wall};
 use super::world::{NOON, World, address, ip};
 use node::{Surroundings, Waiting, Work};
-use reception::driver::{Broker, Courier, Driver};
+use reception::driver::{Broker, BrokerError, Courier, Driver, Offered, Standing};
+use shared::ids::Ticket;
 use shared::time::Reading;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// The longest that the disk takes for one piece of work, in milliseconds.
 const DISK: u64 = 400;
@@ -26,8 +28,23 @@ pub struct Front {
     pub courier: Courier,
     /// What it runs on.
     pub power: Power,
+    /// What the vault hears from it from now on was sent since it started.
+    pub since: Instant,
     /// What is wrong with it.
     pub fault: Fault,
+}
+
+impl Front {
+    /// What it says of a request.
+    pub async fn standing(&self, ticket: &Ticket) -> Result<Standing, BrokerError> {
+        let mut standing = self.courier.standing(ticket).await?;
+        if self.fault == Fault::SaidToBeUnsent
+            && let Standing::Kept(offered) | Standing::SetAside(offered) = &mut standing
+        {
+            *offered = Offered::Never;
+        }
+        Ok(standing)
+    }
 }
 
 /// From one start to the next fall.
@@ -81,7 +98,8 @@ pub async fn keep(world: Arc<World>, front: usize, mut dice: Dice, fault: Fault)
         if courier.waiting() > 0 {
             world.saw("a reception was started with requests in its spool");
         }
-        world.set_front(front, Some(Front { broker: driver.broker(), courier, power: power.clone(), fault }));
+        let (broker, since) = (driver.broker(), Instant::now() + Duration::from_millis(LATEST));
+        world.set_front(front, Some(Front { broker, courier, power: power.clone(), since, fault }));
         world.note(&format!("reception {front} starts"));
         let run = tokio::spawn(driver.run(listener, power.off()));
         world.until_off(&format!("reception {front}"), &power, run).await;

@@ -57,6 +57,9 @@ struct Request {
     /// What receptions have promised to hand over; and whether its visitor's own has.
     kept: Vec<(Filing, LaneId)>,
     promised: bool,
+    /// Since when it is kept at its visitor's own reception as far as that was said; and whether something else was said after.
+    here: Option<Instant>,
+    gone: bool,
     /// The vault's clock when it may have been filed first, and last.
     filed: Option<(Time, Time)>,
     /// Approvals that may have been taken, and the earliest that they may; one alone once it is sure.

@@ -21,6 +21,9 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// The longest that a datagram is ever on its way, in milliseconds.
+pub const LATEST: u64 = 1500;
+
 /// How bad it is, in events of a thousand datagrams.
 #[derive(Debug, Clone, Copy)]
 pub struct Weather {
@@ -43,7 +46,7 @@ impl Weather {
     /// As bad as the dice say.
     pub fn draw(dice: &mut Dice) -> Self {
         let bad = *dice.one(&[0, 20, 100, 250]);
-        let delay = *dice.one(&[4, 40, 400, 1500]);
+        let delay = *dice.one(&[4, 40, 400, LATEST]);
         Self { loss: bad, twice: dice.from(0..200), corrupt: bad / 3, junk: dice.from(0..50), delay }
     }
 }

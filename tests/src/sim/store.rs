@@ -12,7 +12,7 @@ use shared::time::Time;
 use shared::tlog::{self, Checkpoint, Leaf, LeafKind, Node, Salt, VerifierKey};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use vault::driver::{Lane, Row, Store, Told, WriteError};
 use vault_core::{
     AfterCommit, Authority, Before, Brake, Clock, Commit, Count, Draft, Effect, Going, Input, LaneId, Line, LogEntry,
@@ -300,6 +300,7 @@ impl Store for MemoryStore {
     type Cursor = Cursor;
 
     async fn file(&self, filing: Filing, lane: LaneId) -> Result<(), WriteError> {
+        let (heard, at) = (filing.clone(), Instant::now());
         let file = move |store: &Self, by: &Authority<'_>| {
             if let Some(old) = store.state(filing.ticket)? {
                 let same = old.request.filing == filing && old.request.lane == lane;
@@ -309,7 +310,12 @@ impl Store for MemoryStore {
             let step = vault_core::file(filing, lane, &before, store.disk.nonce(), by.now);
             sealed(step.map_err(Rejected::Full)?)
         };
-        self.act(file).await.map(drop)
+        let answer = self.act(file).await;
+        // A disk that fails a commit may have it all the same.
+        if matches!(answer, Ok(_) | Err(WriteError::Lost | WriteError::Stopping)) {
+            self.disk.hear(heard, lane, at);
+        }
+        answer.map(drop)
     }
 
     async fn decide(&self, ticket: TicketHash, input: Input) -> Result<Vec<Effect>, WriteError> {

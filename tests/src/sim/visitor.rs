@@ -4,21 +4,20 @@
 //! A new act is a variant of `Act`, its weight in `ACTS`, its arm in `act`, and a function that asks the courier or the broker,
 //! notes what came, and hands it to the model.
 
+mod receipts;
+
 use super::dice::Dice;
 use super::fault::Fault;
 use super::front::Front;
-use super::keys::KEYS;
 use super::model::{Called, Delivered, Left, NoAnswer, Words};
 use super::world::{Phase, World};
-use reception::driver::{BrokerError, Collected, Filed, NotFiled, Standing, Withdrawn};
-use shared::ids::{CollectionId, ItemId, Nonce, RequestId, Ticket};
+use reception::driver::{BrokerError, Collected, Filed, NotFiled, Offered, Standing, Withdrawn};
+use shared::ids::{CollectionId, ItemId, Nonce, Ticket};
 use shared::message::{Delivery, Filing, Recipient, Refused, Subject, View};
-use shared::receipt::Receipt;
-use shared::statement::{RecipientLine, Refusal, Statement};
 use shared::text::Text;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use vault_core::LaneId;
 
 /// Devices of one visitor.
@@ -206,6 +205,10 @@ impl Visitor {
             Err(why) => self.world.model().not_filed(&called, &this, why),
         };
         self.world.judge(verdict);
+        // The page that a visitor comes to then says where it is.
+        if answer == Ok(Filed::Spool) && front == self.front {
+            self.look().await;
+        }
     }
 
     async fn look(&self) -> Option<View> {
@@ -214,8 +217,9 @@ impl Visitor {
 
     async fn status(&self, ticket: &Ticket) -> Option<View> {
         let called = self.world.model().called(ticket.hash());
-        let answer = match self.front(self.front) {
-            Ok(front) => front.courier.standing(ticket).await.map_err(no_answer),
+        let (front, since) = (self.front(self.front), self.since());
+        let answer = match front {
+            Ok(front) => front.standing(ticket).await.map_err(no_answer),
             Err(away) => Err(away),
         };
         self.world.saw(match answer {
@@ -232,19 +236,58 @@ impl Visitor {
             Err(why) => unanswered(why),
         });
         self.note(&called, &format!("status: {answer:?}"));
+        if !matches!(answer, Ok(Standing::Kept(_))) {
+            self.world.model().is_elsewhere(&called);
+        }
         let (view, verdict) = match answer {
             Ok(Standing::Vault(view)) => {
                 let verdict = self.world.model().viewed(&called, &view);
                 (Some(view), verdict)
             }
-            Ok(Standing::Kept(_)) => (None, self.world.model().is_kept(&called)),
-            Ok(Standing::SetAside(_)) => (None, self.world.model().is_set_aside(&called)),
+            Ok(Standing::Kept(offered)) => (None, self.kept(&called, offered, self.heard(since))),
+            Ok(Standing::SetAside(offered)) => (None, self.set_aside(&called, offered, self.heard(since))),
             Ok(Standing::KeptForAnother) => (None, Err("kept for another vault, where there is one alone".into())),
             Ok(Standing::Removed(_)) => (None, Err("a disk that does not fail did not confirm a removal".into())),
             Err(why) => (None, self.world.model().no_answer(&called, why)),
         };
         self.world.judge(verdict);
         view
+    }
+
+    fn kept(
+        &self,
+        called: &Called,
+        offered: Offered,
+        heard: impl Fn(&Filing, Option<Instant>) -> bool,
+    ) -> Result<(), String> {
+        let model = self.world.model();
+        model.is_kept(called)?;
+        if offered == Offered::Never { model.is_unsent(called, lane(self.front), heard) } else { Ok(()) }
+    }
+
+    fn set_aside(
+        &self,
+        called: &Called,
+        offered: Offered,
+        heard: impl Fn(&Filing, Option<Instant>) -> bool,
+    ) -> Result<(), String> {
+        let model = self.world.model();
+        model.is_set_aside(called)?;
+        let (disk, lane) = (&self.world.disk, lane(self.front));
+        // Where the vault has a rival, it does not have this, whether a commit had failed or not.
+        let seen = |filing: &Filing, from| disk.has(filing, lane) && heard(filing, from);
+        if offered == Offered::Never { model.is_unseen(called, lane, seen) } else { Ok(()) }
+    }
+
+    /// From when on the vault hears nothing older of this visitor's reception than its last start.
+    fn since(&self) -> Option<Instant> {
+        self.world.front(self.front).map(|front| front.since)
+    }
+
+    /// Whether the vault has heard a filing from this visitor's reception since that is up, or from then on.
+    fn heard(&self, up: Option<Instant>) -> impl Fn(&Filing, Option<Instant>) -> bool {
+        let (disk, lane) = (self.world.disk.clone(), lane(self.front));
+        move |filing, from| up.is_some_and(|up| disk.has_heard(filing, lane, from.map_or(up, |from| up.max(from))))
     }
 
     /// Reads what the owners say, with its proof.
@@ -298,7 +341,7 @@ impl Visitor {
     }
 
     async fn withdraw(&self) {
-        let called = self.world.model().withdrawing(self.ticket.hash());
+        let (called, since) = (self.world.model().withdrawing(self.ticket.hash()), self.since());
         let answer = match self.front(self.front) {
             Ok(front) => {
                 let answer = front.courier.withdraw(&self.ticket).await.map_err(no_answer);
@@ -313,11 +356,16 @@ impl Visitor {
         self.note(&called, &format!("withdraw: {answer:?}"));
         let verdict = match &answer {
             Ok(Withdrawn::Vault(view)) => self.world.model().withdrawn(&called, view),
-            Ok(Withdrawn::Here) => self.world.model().removed(&called, Left::Never),
+            Ok(Withdrawn::Here) => {
+                let mut model = self.world.model();
+                let unsent = model.is_unsent(&called, lane(self.front), self.heard(since));
+                unsent.and_then(|()| model.removed(&called, Left::Never))
+            }
             Ok(Withdrawn::HereAtLeast) => self.world.model().removed(&called, Left::Perhaps),
             Err(why) => self.world.model().no_answer(&called, *why),
         };
         self.world.judge(verdict);
+        self.world.model().is_elsewhere(&called);
         match answer {
             Ok(Withdrawn::Here) => self.world.saw("a kept request was taken back"),
             Ok(Withdrawn::HereAtLeast) => self.world.saw("a request that may have left was taken back"),
@@ -407,41 +455,6 @@ impl Visitor {
             (true, ..) => "a payload was resumed to its end",
             (false, ..) => "a payload was broken off",
         });
-    }
-
-    /// What a receipt proves, if enough owners signed it.
-    fn proven(&self, receipt: &Receipt) -> Result<Statement, String> {
-        let said = receipt.verify(&KEYS.signers(), &KEYS.verifier()).map_err(|e| format!("a receipt: {e}"))?;
-        let enough = receipt.signatures.len() >= self.world.rules.quorum;
-        if enough { Ok(said) } else { Err("a receipt of what too few owners signed".into()) }
-    }
-
-    fn is_own(&self, request: RequestId, recipient: RecipientLine) -> bool {
-        let ticket = self.ticket.hash();
-        request == ticket.request() && recipient == RecipientLine::Ticket(ticket)
-    }
-
-    fn hear(&self, receipt: &Receipt) -> Result<Words, String> {
-        let said = self.proven(receipt)?;
-        let (request, recipient, words) = if let Statement::Question(said) = said {
-            (said.request, said.recipient, Words::Question(said.nonce, said.text))
-        } else if let Statement::Refusal(Refusal { request, recipient, words: Some(words), .. }) = said {
-            (request, recipient, Words::Refusal(words))
-        } else {
-            return Err(format!("a receipt of no words, but of a {}", said.kind()));
-        };
-        if self.is_own(request, recipient) { Ok(words) } else { Err("words to somebody else".into()) }
-    }
-
-    fn proves(&self, receipt: &Receipt, delivery: &Delivery) -> Result<(), String> {
-        let Statement::Approval(approval) = self.proven(receipt)? else {
-            return Err("a receipt of no approval".into());
-        };
-        let named = self.is_own(approval.request, approval.recipient)
-            && approval.payload == delivery.manifest.sha256
-            && approval.bytes == delivery.manifest.bytes
-            && approval.not_after == delivery.manifest.not_after;
-        if named { Ok(()) } else { Err("a receipt of another release".into()) }
     }
 
     fn note(&self, called: &Called, what: &str) {

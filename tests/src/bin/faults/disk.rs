@@ -229,12 +229,12 @@ impl Shim {
         Self(shim)
     }
 
-    /// What has a program meet `fault` below a folder, and tell its calls in `trace`.
+    /// What has a program meet `fault` below a folder or at it, and tell its calls in `trace`.
     fn variables(&self, fault: Option<Fault>, under: &Path, trace: &Path) -> Vec<(&'static str, String)> {
         let at = fault.map_or(0, |(_, at)| at).to_string();
         let mut variables = vec![
             ("LD_PRELOAD", self.0.display().to_string()),
-            ("DISK_UNDER", format!("{}/", under.display())),
+            ("DISK_UNDER", under.display().to_string()),
             ("DISK_AT", at),
             ("DISK_TRACE", trace.display().to_string()),
         ];

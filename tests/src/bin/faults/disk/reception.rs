@@ -1,6 +1,6 @@
 //! The life of a reception on a disk that fails: what it keeps for a vault that is away, and what it publishes.
 
-use super::trace::{hollow, lines};
+use super::trace::{before_serving, hollow, lines, unconfirmed};
 use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, TRIES, borrowed};
 use crate::dice::stream;
 use crate::door::{Ask, Page, Unanswered, request};
@@ -23,6 +23,8 @@ const OLD: &str = "About";
 const NEW: &str = "Two benches";
 /// What a visitor is told whose request has not left the reception.
 const NEVER: &str = "It was not handed over";
+/// Where requests wait; what a start finds there, it believes.
+const SPOOL: &str = "state/spool";
 /// What the reception says once it serves.
 const SERVES: &str = "reception: page http://";
 
@@ -198,10 +200,19 @@ impl<'a> Bench<'a> {
         if node.runs() { node.stop().code() } else { node.wait_for_end().code() }
     }
 
-    /// A clean start must serve what was served, bring everything that was acknowledged to the vault, and take requests again.
-    fn afterwards(&mut self, ledger: &Ledger) {
+    /// A clean start must serve what was served, bring everything that was acknowledged to the vault, and take requests again;
+    /// not before the disk has the names that the life before it left to the system in the spool.
+    fn afterwards(&mut self, ledger: &Ledger, life: &[String]) {
         self.faults.extend(burial(self.world.vault_node()));
-        if !self.start(&[]) {
+        let (trace, home) = (self.world.root().join("trace-afterwards"), self.world.reception_node().home().to_owned());
+        drop(fs::remove_file(&trace));
+        let serves = self.start(&borrowed(&self.shim.variables(None, &home, &trace)));
+        match before_serving(&trace) {
+            Some(start) => self.faults.extend(unconfirmed(life, &start, SPOOL)),
+            None if serves => self.faults.push("it serves, and the shim has not seen how it can be reached".into()),
+            None => {}
+        }
+        if !serves {
             let log = self.world.reception_node().log_tail();
             self.faults.push(format!("it does not start again:\n{log}"));
             self.faults.extend(burial(self.world.reception_node()));
@@ -281,7 +292,7 @@ impl super::Bench for Bench<'_> {
         }
         self.faults.extend(hollow(&calls));
         self.faults.extend(self.world.reception_node().panics());
-        self.afterwards(&ledger);
+        self.afterwards(&ledger, &calls);
         Ran { calls, end }
     }
 
@@ -292,7 +303,7 @@ impl super::Bench for Bench<'_> {
         let spool = self.world.reception_node().home().join("state/spool");
         let kept = fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());
         fs::remove_file(kept.unwrap()).unwrap();
-        self.afterwards(&ledger);
+        self.afterwards(&ledger, &[]);
         "was acknowledged and is lost"
     }
 

@@ -40,7 +40,8 @@ impl<'a> Bench<'a> {
         let (home, trace) = (self.home(), self.root.path().join("trace"));
         drop(fs::remove_file(&trace));
         let mut command = node::clean(bins::reception());
-        command.envs(borrowed(&self.shim.variables(fault, &home, &trace)));
+        // The folder above, so that the flush of the reception's own folder counts, and that of its name.
+        command.envs(borrowed(&self.shim.variables(fault, self.root.path(), &trace)));
         let output = command.arg("--home").arg(home).args(arguments).output().unwrap();
         (output, lines(&trace))
     }
@@ -102,12 +103,14 @@ impl<'a> Bench<'a> {
 
 impl super::Bench for Bench<'_> {
     const SEEN: &'static [&'static str] = &[
-        "write passes state/witness-key.pem\n",
-        "flush passes state/witness-key.pem\n",
-        "write passes config/reception.toml.new\n",
-        "flush passes config/reception.toml.new\n",
-        "rename passes state/vault.line ",
-        "flush passes state\n",
+        "write passes home/state/witness-key.pem\n",
+        "flush passes home/state/witness-key.pem\n",
+        "write passes home/config/reception.toml.new\n",
+        "flush passes home/config/reception.toml.new\n",
+        "rename passes home/state/vault.line ",
+        "flush passes home/state\n",
+        "flush passes home\n",
+        "flush passes .\n",
     ];
 
     fn run(&mut self, fault: Option<Fault>) -> Ran {

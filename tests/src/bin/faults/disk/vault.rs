@@ -1,6 +1,6 @@
 //! The life of a vault on a disk that fails.
 
-use super::trace::{lines, unsettled};
+use super::trace::{before_serving, hollow, lines, unsettled};
 use super::{ERRORS, End, Fault, PATIENCE, Ran, Shim, borrowed, step};
 use crate::dice::stream;
 use crate::door::{Ask, Collected, Door, Stand, Standing, request};
@@ -123,6 +123,15 @@ impl<'a> Bench<'a> {
         if node.runs() { node.stop().code() } else { node.wait_for_end().code() }
     }
 
+    /// Whether what a start did before anybody could reach it has settled what the life before left to the system.
+    fn began(&mut self, before: &[String], trace: &Path, serves: bool) {
+        match before_serving(trace) {
+            Some(start) => self.faults.extend(unsettled(before, &start)),
+            None if serves => self.faults.push("it serves, and the shim has not seen how it can be reached".into()),
+            None => {}
+        }
+    }
+
     /// A clean start must find all that was acknowledged, and serve; not before the disk has what the life before it left to
     /// the system.
     fn afterwards(&mut self, ledger: &Arc<Ledger>, life: &[String]) {
@@ -132,7 +141,7 @@ impl<'a> Bench<'a> {
         let variables = self.shim.variables(None, &home.join("state"), &trace);
         self.world.vault_node().start(&borrowed(&variables));
         let serves = self.ready();
-        self.faults.extend(serves.then(|| unsettled(life, &lines(&trace))).flatten());
+        self.began(life, &trace, serves);
         if !serves {
             let log = self.world.vault_node().log_tail();
             self.faults.push(format!("it does not start again:\n{log}"));
@@ -158,6 +167,7 @@ impl super::Bench for Bench<'_> {
         "flush passes store.db\n",
         "write passes store.db-wal ",
         "flush passes store.db-wal\n",
+        "flush passes .\n",
     ];
 
     fn run(&mut self, fault: Option<Fault>) -> Ran {
@@ -179,6 +189,9 @@ impl super::Bench for Bench<'_> {
         let code = self.stop();
         let calls = lines(&trace);
         let words = self.world.vault_node().log().split_off(logged);
+        // The files as they are put there count as the disk's.
+        self.began(&[], &trace, lived != Lived::NeverServed);
+        self.faults.extend(hollow(&calls));
         let seen = Seen { fault, lived, refused, lives, code, flush, words: &words };
         let (end, faults) = seen.judge();
         self.faults.extend(faults);
@@ -257,6 +270,8 @@ impl Seen<'_> {
     }
 }
 
+/// Of the store or its log. That SQLite flushes their folder too, and goes on where that fails, is of no matter: the start that
+/// serves has flushed it for itself.
 fn flush_failed(calls: &[String]) -> bool {
     calls.iter().any(|call| call.contains("flush fails store.db"))
 }
