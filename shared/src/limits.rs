@@ -69,6 +69,8 @@ pub const SEALED_TEXT: usize = 8 * 1024;
 pub const SPOOL: usize = 1000;
 /// The spool's files, those set aside included.
 pub const SPOOL_BYTES: u64 = 16 * 1024 * 1024;
+/// Requests of which a reception remembers, while it runs, that the vault may have them.
+pub const SENT: usize = 10_000;
 /// Calls in progress on one link.
 pub const CALLS: u32 = 2048;
 /// Looks at requests for those who watch them, in progress at once: few of [`CALLS`], so that however many watch, whoever opens a

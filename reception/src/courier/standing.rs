@@ -77,6 +77,7 @@ impl Courier {
     async fn ask(&self, ticket: &Ticket) -> Result<View, BrokerError> {
         let view = self.broker.status(ticket).await?;
         if view != View::Closed {
+            self.spool.is_with_the_vault(ticket.hash().request());
             self.over(ticket.hash().request(), Offered::Perhaps).await;
         }
         Ok(view)

@@ -16,7 +16,7 @@ impl Spool {
     pub(crate) fn set_aside_as(&self, id: RequestId) -> Option<Offered> {
         let index = self.index();
         match index.aside.get(&id)? {
-            Aside::Lost(offered) => Some(offered.or(index.on_its_way(id))),
+            Aside::Lost(offered) => Some(offered.or(index.reached(id))),
             Aside::Over(_) => None,
         }
     }

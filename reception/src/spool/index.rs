@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use shared::ids::{Digest, RequestId, TicketHash};
 use shared::limits;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Whether a request may have reached the vault already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +66,37 @@ pub(super) struct Index {
     pub(super) aside_bytes: u64,
     /// On its way to the vault, once for each try.
     pub(super) leaving: Vec<RequestId>,
+    /// Which may have reached it since this program was started.
+    pub(super) sent: Sent,
     /// Removed, but perhaps not for good: the flush failed.
     pub(super) unflushed: HashSet<RequestId>,
     /// Moved, but perhaps not for good, in the same way.
     pub(super) unsettled: HashSet<RequestId>,
+}
+
+/// The newest [`limits::SENT`] of what was sent.
+#[derive(Default)]
+pub(super) struct Sent {
+    ids: HashSet<RequestId>,
+    order: VecDeque<RequestId>,
+}
+
+impl Sent {
+    pub(super) fn add(&mut self, id: RequestId) {
+        if !self.ids.insert(id) {
+            return;
+        }
+        self.order.push_back(id);
+        if self.order.len() > limits::SENT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+
+    fn contains(&self, id: RequestId) -> bool {
+        self.ids.contains(&id)
+    }
 }
 
 impl Offered {
@@ -123,13 +150,13 @@ impl Index {
     /// As [`Self::find`], with whether it may have reached the vault by now.
     pub(super) fn seen(&self, id: RequestId) -> Option<Waiting> {
         let mut seen = self.find(id)?.clone();
-        seen.offered = seen.offered.or(self.on_its_way(id));
+        seen.offered = seen.offered.or(self.reached(id));
         Some(seen)
     }
 
-    /// Whether a try that is being made may have reached the vault.
-    pub(super) fn on_its_way(&self, id: RequestId) -> Offered {
-        if self.leaving.contains(&id) { Offered::Perhaps } else { Offered::Never }
+    /// Whether a try, one that is being made included, may have reached the vault.
+    pub(super) fn reached(&self, id: RequestId) -> Offered {
+        if self.leaving.contains(&id) || self.sent.contains(id) { Offered::Perhaps } else { Offered::Never }
     }
 
     /// One try was made, and may have reached the vault or not.
@@ -137,6 +164,9 @@ impl Index {
         let id = ticket.request();
         if let Some(one) = self.leaving.iter().position(|leaving| *leaving == id) {
             self.leaving.swap_remove(one);
+        }
+        if offered == Offered::Perhaps {
+            self.sent.add(id);
         }
         if let Some(waiting) = self.find_mut(id).filter(|waiting| waiting.ticket == *ticket) {
             waiting.offered = waiting.offered.or(offered);
@@ -194,5 +224,24 @@ impl Index {
         let astray = |waiting: &&Waiting| waiting.proper(vault) == to && waiting.place != to;
         let ids = self.waiting.iter().filter(astray).map(|waiting| waiting.ticket.request());
         ids.filter(|id| !self.unflushed.contains(id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_was_sent_the_newest_are_remembered_each_once() {
+        let id = |n: usize| RequestId(u128::try_from(n).unwrap().to_be_bytes());
+        let mut index = Index::default();
+        for n in (0..limits::SENT).chain(0..limits::SENT) {
+            index.sent.add(id(n));
+        }
+        assert!((0..limits::SENT).all(|n| index.reached(id(n)) == Offered::Perhaps));
+        index.sent.add(id(limits::SENT));
+        let kept = [0, 1, limits::SENT].map(|n| index.reached(id(n)));
+        assert_eq!(kept, [Offered::Never, Offered::Perhaps, Offered::Perhaps]);
+        assert_eq!((index.sent.ids.len(), index.sent.order.len()), (limits::SENT, limits::SENT));
     }
 }

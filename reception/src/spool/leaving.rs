@@ -4,7 +4,7 @@ use super::Spool;
 use super::index::{Offered, Waiting};
 use super::lock;
 use node::files::{FileError, Folder, failed};
-use shared::ids::TicketHash;
+use shared::ids::{RequestId, TicketHash};
 use std::fs;
 use std::io;
 
@@ -42,6 +42,11 @@ impl Spool {
     pub(crate) fn leaves(&self, ticket: TicketHash) -> Leaving {
         self.index().leaving.push(ticket.request());
         Leaving { spool: self.clone(), ticket, offered: Offered::Perhaps }
+    }
+
+    /// The vault has said that it has this request.
+    pub(crate) fn is_with_the_vault(&self, id: RequestId) {
+        self.index().sent.add(id);
     }
 
     /// Removes a request that the vault has, or that its visitor takes back; what it was, or `None` when it is not here.

@@ -120,3 +120,24 @@ async fn what_is_filed_again_while_it_is_removed_counts_as_handed_over_or_as_it_
     assert_eq!(front.file(2).await, Ok(Filed::Spool));
     assert_eq!(front.courier.standing(&ticket(2)).await, Ok(Standing::Kept(Offered::Never)), "it never left");
 }
+
+#[tokio::test]
+async fn what_the_vault_had_and_is_filed_again_in_its_absence_may_be_there() {
+    let (mut front, desk) = (Front::new(), Desk::default());
+    front.run();
+    assert_eq!(front.file(1).await, Ok(Filed::Spool));
+    let linked = front.connect(&desk).await;
+    front.emptied().await;
+    assert_eq!(front.file(2).await, Ok(Filed::Vault));
+    // As it may have come there through another life of this node.
+    desk.filed.lock().unwrap().push(filing(3));
+    assert_eq!(front.courier.standing(&ticket(3)).await, Ok(Standing::Vault(View::Waiting)));
+    gone(&front, linked).await;
+    for who in 1..=3 {
+        assert_eq!(front.file(who).await, Ok(Filed::Spool));
+        assert_eq!(front.courier.standing(&ticket(who)).await, Ok(Standing::Kept(Offered::Perhaps)), "{who}");
+        assert_eq!(front.courier.withdraw(&ticket(who)).await, Ok(Withdrawn::HereAtLeast), "{who}");
+    }
+    assert_eq!(front.file(4).await, Ok(Filed::Spool));
+    assert_eq!(front.courier.standing(&ticket(4)).await, Ok(Standing::Kept(Offered::Never)));
+}
