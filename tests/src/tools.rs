@@ -2,8 +2,21 @@
 
 use sha2::{Digest as _, Sha256};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Builds `tests/shim/NAME.c`, which stands in front of the C library, into a folder; for `LD_PRELOAD`.
+///
+/// # Panics
+/// When it does not compile.
+pub fn shim(name: &str, folder: &Path) -> PathBuf {
+    let source = crate::bins::workspace().join(format!("tests/shim/{name}.c"));
+    let shim = folder.join(format!("{name}.so"));
+    let mut command = Command::new("cc");
+    command.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]).arg(&shim).arg(source);
+    assert!(command.status().unwrap().success(), "the shim does not compile");
+    shim
+}
 
 /// Signs a file as the owner would elsewhere: `ssh-keygen -Y sign -n release@webizen`; the signature lies beside it, in
 /// `.sig`.

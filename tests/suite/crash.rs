@@ -254,6 +254,21 @@ fn a_vault_whose_writer_ended_is_not_taken_for_one_that_lost_power() {
 }
 
 #[test]
+fn a_vault_that_stops_is_left_by_all_its_threads_before_their_library_is_gone() {
+    let mut world = World::new();
+    let shim = tests::tools::shim("parting", world.root());
+    world.kill_vault();
+    world.start_vault(&[("LD_PRELOAD", shim.to_str().unwrap())]);
+    // The thread that writes has then used the library.
+    world.add("Letter", "letter.txt", LETTER);
+    assert!(world.vault_node().stop().success());
+    let log = world.vault_node().log();
+    let [begun, ended] = ["parting", "parted"].map(|word| log.matches(&format!("libcrypto: {word}\n")).count());
+    assert!(begun > 0 && begun == ended, "{begun} threads began to leave, and {ended} had left:\n{log}");
+    world.start_vault(&[]);
+}
+
+#[test]
 fn a_reception_that_dies_while_it_stores_a_publication_serves_it_afterwards() {
     for point in ["publication:before", "publication:after"] {
         let mut world = World::published();

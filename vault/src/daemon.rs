@@ -17,6 +17,7 @@ use shared::sshsig::Signers;
 use shared::time::Time;
 use shared::tlog::{Origin, VerifierKey};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 use vault_core::{BadQuorum, Owners, Published};
 
@@ -132,6 +133,8 @@ pub(crate) struct Started {
     pub(crate) sealing: SealingKey,
     /// Requests to be prepared, as they arrive.
     pub(crate) to_prepare: mpsc::UnboundedReceiver<TicketHash>,
+    /// To be joined, once it has ended, before the process ends.
+    pub(crate) writer_thread: JoinHandle<()>,
     /// Held while the daemon lives.
     pub(crate) _lock: std::fs::File,
 }
@@ -164,7 +167,7 @@ pub(crate) fn start(paths: &Paths, config: Config) -> Result<Started, StartError
     let ground = store::Ground { vault: config.origin.clone(), owners: owners.clone(), cooling: config.cooling };
     let notary_key = log_key.clone();
     let hooks = hooks(&told);
-    let writer = Writer::start(connection, ground, tip, standing.brake, log_key, hooks)
+    let (writer, writer_thread) = Writer::start(connection, ground, tip, standing.brake, log_key, hooks)
         .map_err(|e| StartError::Io(e.to_string()))?;
     let readers = Readers::new(&paths.store(), key);
     let notary =
@@ -172,7 +175,7 @@ pub(crate) fn start(paths: &Paths, config: Config) -> Result<Started, StartError
     let verified = Verified::default();
     let clock = told.clock.clone();
     let vault = Vault { config, owners, log_key: verifier, notary, line, writer, readers, told, clock, verified };
-    Ok(Started { vault: Arc::new(vault), identity, sealing, to_prepare, _lock: lock })
+    Ok(Started { vault: Arc::new(vault), identity, sealing, to_prepare, writer_thread, _lock: lock })
 }
 
 /// This machine's wall clock, for what an owner's process signs.

@@ -85,7 +85,10 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
     drop(runtime);
     // Nobody has a handle to the writer any more, so it closes the store and ends.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(io)?;
-    if runtime.block_on(async { tokio::time::timeout(CLOSING, ended.changed()).await }).is_err() {
+    if runtime.block_on(async { tokio::time::timeout(CLOSING, ended.changed()).await }).is_ok() {
+        // If it failed, that is why the vault stops.
+        let _ = started.writer_thread.join();
+    } else {
         tracing::warn!("the store was not closed in {} s; the next start reads its write-ahead log", CLOSING.as_secs());
     }
     served

@@ -73,13 +73,17 @@ struct Running {
 }
 
 /// Waits for the writer's thread: a process that ends while that closes the store takes the library away under it.
-struct End(tokio::sync::watch::Receiver<()>);
+struct End(tokio::sync::watch::Receiver<()>, Option<std::thread::JoinHandle<()>>);
 
 impl Drop for End {
     fn drop(&mut self) {
         let deadline = std::time::Instant::now() + DEADLINE;
         while self.0.has_changed().is_ok() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.0.has_changed().is_err() {
+            // A test may have made it fail.
+            drop(self.1.take().map(std::thread::JoinHandle::join));
         }
     }
 }
@@ -172,8 +176,8 @@ impl Place {
         let standing = super::standing(&connection).unwrap();
         let clock = Arc::new(Timekeeper::new(standing.clock, Box::new(move || reading(clock()))));
         let hooks = hooks(&tell, clock.clone());
-        let writer = Writer::start(connection, ground, tip, standing.brake, log_key(), hooks).unwrap();
-        let end = End(writer.ended());
+        let (writer, thread) = Writer::start(connection, ground, tip, standing.brake, log_key(), hooks).unwrap();
+        let end = End(writer.ended(), Some(thread));
         Running { writer, readers: Readers::new(&self.file(), Arc::new(self.key())), clock, heard, end }
     }
 

@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use vault_core::{AfterCommit, Brake, Effect, Going, Rejected};
@@ -174,8 +175,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when every handle is dropped. What is left of uploads that never became whole is removed
-    /// beside everything else.
+    /// Starts the thread, and gives it back, too. It ends when every handle is dropped. What is left of uploads that never became
+    /// whole is removed beside everything else.
+    ///
+    /// Whoever ends the process joins the thread first: at its very end it gives back what OpenSSL keeps for it, and OpenSSL gives
+    /// back everything at the end of the process. Both at once corrupt the memory.
     pub(crate) fn start(
         mut connection: Connection,
         ground: Ground,
@@ -183,7 +187,7 @@ impl Writer {
         brake: Brake,
         log_key: ed25519_dalek::SigningKey,
         hooks: Hooks,
-    ) -> std::io::Result<Self> {
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         super::keep_tidy(&connection).map_err(std::io::Error::other)?;
         // In the place of SQLite's own checkpoints, which tell nobody of a flush that failed.
         let log_pages = Arc::<AtomicI32>::default();
@@ -211,8 +215,8 @@ impl Writer {
             failures: Thinned::new("the store fails", "the store failed more often"),
             _ending: ending,
         };
-        std::thread::Builder::new().name("writer".into()).spawn(move || thread.run(&queue))?;
-        Ok(Self { jobs, leftovers, tip, brake, ended })
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || thread.run(&queue))?;
+        Ok((Self { jobs, leftovers, tip, brake, ended }, thread))
     }
 
     /// Has an upload removed, unless it was made visible: a piece at a time, beside everything else, and again and again while

@@ -10,7 +10,6 @@ mod vault;
 use crate::say;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -222,11 +221,7 @@ struct Shim(PathBuf);
 
 impl Shim {
     fn build(folder: &Path) -> Self {
-        let (source, shim) = (tests::bins::workspace().join("tests/shim/disk.c"), folder.join("disk.so"));
-        let mut command = Command::new("cc");
-        command.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]).arg(&shim).arg(source);
-        assert!(command.status().unwrap().success(), "the shim does not compile");
-        Self(shim)
+        Self(tests::tools::shim("disk", folder))
     }
 
     /// What has a program meet `fault` below a folder or at it, and tell its calls in `trace`.

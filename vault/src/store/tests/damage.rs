@@ -21,7 +21,6 @@ use shared::text::Text;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use vault_core::Input;
 
 /// Set in the environment, it takes the place of [`STRIDE`]: 1 damages every byte.
@@ -230,14 +229,9 @@ impl Bench<'_> {
 
 /// Stops a vault and waits until its writer has closed the store.
 fn end(started: Started) {
-    let table = started.vault.told.table.clone();
-    drop(started);
-    // The writer's thread drops its connection before its hold on the table.
-    let deadline = std::time::Instant::now() + super::DEADLINE;
-    while Arc::strong_count(&table) > 1 {
-        assert!(std::time::Instant::now() < deadline, "the writer does not end");
-        std::thread::yield_now();
-    }
+    let Started { vault, writer_thread, .. } = started;
+    drop(vault);
+    writer_thread.join().unwrap();
 }
 
 /// Which of both files.
