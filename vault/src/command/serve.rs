@@ -12,10 +12,12 @@ use crate::store::Writer;
 use node::files;
 use sd_notify::NotifyState;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// The longest that closing the store may take.
@@ -46,7 +48,7 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
     });
     let link = LinkThread::start(driver.clone(), links.clone()).map_err(io)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
-    let mut ended = started.vault.writer.ended();
+    let ended = started.vault.writer.ended();
     let mut failed = ended.clone();
     let served = runtime.block_on(async {
         let vault = started.vault;
@@ -83,15 +85,20 @@ pub(crate) fn serve(paths: &Paths, config: Config) -> Result<(), CommandError> {
     // What it holds keeps the writer alive.
     drop(driver);
     drop(runtime);
-    // Nobody has a handle to the writer any more, so it closes the store and ends.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(io)?;
+    await_writer(ended, started.writer_thread).map_err(io)?;
+    served
+}
+
+/// Waits for the writer to close the store and end, which it does once nobody has a handle to it any more.
+fn await_writer(mut ended: watch::Receiver<()>, thread: JoinHandle<()>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     if runtime.block_on(async { tokio::time::timeout(CLOSING, ended.changed()).await }).is_ok() {
         // If it failed, that is why the vault stops.
-        let _ = started.writer_thread.join();
+        let _ = thread.join();
     } else {
         tracing::warn!("the store was not closed in {} s; the next start reads its write-ahead log", CLOSING.as_secs());
     }
-    served
+    Ok(())
 }
 
 /// The desk's socket, for its owner and group alone. One that a killed daemon left behind is replaced; the lock on the state
