@@ -81,9 +81,8 @@ impl Courier {
     pub async fn file(&self, ticket: &Ticket, filing: Filing) -> Result<Filed, NotFiled> {
         let hash = ticket.hash();
         if self.spool.holds(&hash) {
-            // If it is found to be gone now, it was handed over meanwhile, unless it was removed before.
-            let gone = if self.spool.may_come_back(&hash) { Offered::Never } else { Offered::Perhaps };
-            self.keep(ticket.clone(), filing, Offered::Never, gone).await?;
+            // Should it be gone by then, the spool knows that it may have been handed over.
+            self.keep(ticket.clone(), filing, Offered::Never).await?;
             return Ok(Filed::Spool);
         }
         let leaving = self.spool.leaves(hash);
@@ -101,7 +100,7 @@ impl Courier {
             }
             Err(_) => {}
         }
-        match self.keep(ticket.clone(), filing, offered, offered).await {
+        match self.keep(ticket.clone(), filing, offered).await {
             Ok(()) => Ok(Filed::Spool),
             Err(_) if offered == Offered::Perhaps => Err(NotFiled::Uncertain),
             Err(not_filed) => Err(not_filed),
@@ -271,9 +270,8 @@ impl Courier {
         self.broker.hint(Hint::Request(ticket));
     }
 
-    /// Keeps a request that was offered to the vault so, or that its visitor files anew though it was here and is `gone`, in
-    /// which case it was offered like that.
-    async fn keep(&self, ticket: Ticket, filing: Filing, offered: Offered, gone: Offered) -> Result<(), NotFiled> {
+    /// Keeps a request that was offered to the vault so.
+    async fn keep(&self, ticket: Ticket, filing: Filing, offered: Offered) -> Result<(), NotFiled> {
         let peer = self.paired.borrow().clone();
         let mut random = [0; 32];
         let filled = self.surroundings.fill(&mut random);
@@ -285,7 +283,7 @@ impl Courier {
                 let peer = peer.ok_or(Failed::Unpaired)?;
                 filled.map_err(|_| Failed::Random)?;
                 let sealed = seal::seal(peer.sealing(), peer.origin(), &filing, random)?;
-                spool.keep(peer.mark(), filing.ticket, body, sealed, gone)?;
+                spool.keep(peer.mark(), filing.ticket, body, sealed, offered)?;
             }
             wanted.notify_one();
             Ok::<(), Failed>(())

@@ -109,6 +109,7 @@ async fn what_is_filed_again_while_it_is_removed_counts_as_handed_over_or_as_it_
     let visitor = tokio::spawn(async move { courier.file(&ticket(1), filing(1)).await });
     soon(|| slow.asked.load(Ordering::Relaxed) == 1).await;
     // The vault has it.
+    front.courier.spool.leaves(ticket(1).hash()).came(Offered::Perhaps);
     assert!(front.courier.spool.remove(&ticket(1).hash()).unwrap().is_some());
     slow.disk.add_permits(8);
     assert_eq!(timeout(LIMIT, visitor).await.unwrap().unwrap(), Ok(Filed::Spool));

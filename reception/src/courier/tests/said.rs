@@ -169,7 +169,7 @@ async fn what_one_try_may_have_done_is_not_undone_by_another() {
     desk.answered().await;
     assert_eq!(front.courier.standing(&ticket(1)).await, Ok(Standing::Kept(Offered::Perhaps)), "it is on its way");
     // The same form, sent before that, broke on its own way.
-    front.courier.keep(ticket(1), filing(1), Offered::Perhaps, Offered::Perhaps).await.unwrap();
+    front.courier.keep(ticket(1), filing(1), Offered::Perhaps).await.unwrap();
     desk.late.notify_one();
     // Whoever hands over is done with it then.
     drop(timeout(LIMIT, front.courier.handover.lock()).await.unwrap());
